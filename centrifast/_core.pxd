@@ -1,0 +1,151 @@
+"""Broadcast core: who gets which bytes, and when they are written. See _core.pyx for how it works."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport uint8_t, uint64_t
+
+
+cdef class Variant:
+    """One way messages are written: encoding and framing. One object each for the whole process."""
+    cdef:
+        readonly str name
+        uint8_t opcode          # first byte of a frame: FIN and the WebSocket opcode
+        bytes separator         # between messages of one frame
+        Py_ssize_t max_messages # in one frame
+        readonly bytes ping     # the message that is a server ping
+        readonly bytes pong     # the message that is a client pong
+
+    cpdef bytes frame(self, list messages)
+
+
+cdef struct Membership:
+    PyObject* subscribers       # borrowed: a Subscribers is alive while it has members
+    Py_ssize_t index            # place in its arrays, or LATE
+
+
+cdef class Drain:
+    """Writes, once per loop tick and in slices, everything that became pending."""
+    cdef:
+        object call_soon        # runs a callable in the next turn of the loop
+        readonly double slice   # seconds of writing before the loop is served again
+        readonly Py_ssize_t queue_max_size  # bytes that may wait for one connection
+        readonly double write_timeout       # seconds one write may take; 0 = no limit
+        bint scheduled
+        list dirty_sinks        # sinks with something in their outbox
+        object dirty_subscribers  # deque of arrays with a round in progress or pending messages
+        list failed             # (sink, reason) to be reported once no loop runs
+        uint8_t* writable       # by descriptor: 1 = may be written directly now; owned, freed in __dealloc__
+        Py_ssize_t writable_size
+        Py_ssize_t overfull     # arrays whose pending bytes exceed queue_max_size
+
+    cdef int schedule(self) except -1
+    cdef int cover(self, int fd) except -1
+    cdef int fail(self, Sink sink, int reason) except -1
+    cpdef run(self)
+
+
+cdef class Subscribers:
+    """A channel's subscribers of one variant: parallel C arrays, and what is pending for all of them."""
+    cdef:
+        readonly Variant variant
+        Drain drain
+        int* fds                # -1 = gone while a round was being written; owned, freed in __dealloc__
+        PyObject** sinks        # owned references, dropped in leave(); owned array
+        int* slots              # index of this membership in its sink; owned
+        Py_ssize_t size, capacity
+        Py_ssize_t holes        # entries with fd -1
+        list pending            # messages of the next round
+        Py_ssize_t pending_size # bytes
+        bytes pending_frame     # the first pending_framed messages as one buffer, made for those who leave early
+        Py_ssize_t pending_framed
+        bytes round             # bytes being written now, or None
+        Py_ssize_t cursor, limit  # the round has reached cursor and ends at limit
+        list late               # sinks that joined while messages were pending: they get the next ones one by one
+        bint dirty
+
+    cdef int append(self, Sink sink) except -1
+    cdef int move(self, Py_ssize_t source, Py_ssize_t target) except -1
+    cdef int fill_holes(self) except -1
+    cdef int join(self, Sink sink) except -1
+    cdef int leave(self, Sink sink, int slot, bint deliver) except -1
+    cdef int fill_holes_at(self, Py_ssize_t index) except -1
+    cdef int deliver_share(self, Sink sink, Py_ssize_t index) except -1
+    cdef int add(self, bytes message) except -1
+    cdef int begin_round(self) except -1
+    cdef int write_round(self, double deadline) except -1
+
+
+cdef class Channel:
+    """A channel with its subscribers, one array per variant in use."""
+    cdef:
+        readonly str name
+        Drain drain
+        list arrays             # of Subscribers
+        # The channel's stream position joins here with recovery: one per channel, not one per subscriber.
+
+    cpdef Py_ssize_t join(self, Sink sink) except -1
+    cpdef Py_ssize_t leave(self, Sink sink, bint deliver=*) except -1
+    cpdef broadcast(self, Variant variant, bytes message)
+
+
+cdef class TimingWheel:
+    """Deadlines of every sink on one clock."""
+    cdef:
+        PyObject** slots        # heads of intrusive lists; borrowed, a sink unlinks itself when it closes
+        double resolution
+        readonly double now     # as of the last advance
+        Py_ssize_t tick
+
+    cdef int insert(self, Sink sink, double when) except -1
+    cdef int remove(self, Sink sink) except -1
+    cpdef advance(self, double now)
+
+
+cdef class Sink:
+    """One connection's output: the only way bytes reach its socket."""
+    cdef:
+        Drain drain
+        TimingWheel wheel
+        readonly Variant variant
+        object owner            # on_sink_failed(reason), on_sink_wake(); dropped in close()
+        object transport        # asyncio transport; dropped in close()
+        int fd
+        bint direct             # the descriptor may be written (no TLS)
+        bint blocked            # the transport holds bytes that the socket did not take
+        bint dirty
+        readonly bint closed
+        bint failed
+        bint ping_outstanding
+        list messages           # not framed yet; None = none
+        list frames             # framed, in order, before messages; None = none
+        readonly Py_ssize_t queued  # bytes in messages and frames
+        Membership* memberships # owned, freed in __dealloc__
+        int membership_count, membership_capacity
+        double ping_interval, pong_timeout
+        double ping_at, pong_by, write_by, wake_at  # deadlines on the wheel's clock; 0 = none
+        PyObject* wheel_next    # borrowed neighbours in the wheel's slot
+        PyObject* wheel_previous
+        Py_ssize_t wheel_slot   # -1 = not in the wheel
+
+    cpdef send(self, bytes message)
+    cpdef send_frame(self, bytes frame)
+    cpdef bint pong(self) except -1
+    cdef int queue_frame(self, bytes frame) except -1
+    cdef int took_part(self, bytes frame, Py_ssize_t sent) except -1
+    cdef int mark(self) except -1
+    cdef int allow(self) except -1
+    cdef int count(self, Py_ssize_t size) except -1
+    cdef int flush(self) except -1
+    cdef int write_rest(self, bytes data, Py_ssize_t sent) except -1
+    cdef int reschedule(self) except -1
+    cdef int expire(self, double now) except -1
+    cdef int find(self, Subscribers subscribers) except -2
+    cdef int add_membership(self, Subscribers subscribers, Py_ssize_t index) except -1
+    cdef int remove_membership(self, int slot) except -1
+    cpdef block(self)
+    cpdef unblock(self)
+    cpdef bint flush_now(self) except -1
+    cpdef drop_queue(self)
+    cpdef close(self)
+
+
+cpdef bytes encode_frame(uint8_t opcode, bytes payload)

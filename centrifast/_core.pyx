@@ -1,0 +1,924 @@
+"""The broadcast core: from a message to the sockets of everyone who subscribed.
+
+How it works
+------------
+A *Sink* is the output of one connection. A *Channel* has its subscribers in one *Subscribers* array per *Variant*
+(encoding and framing). Nothing is written when something is said: ``Channel.broadcast`` appends one message to the
+array's pending list, ``Sink.send`` appends one to the sink's outbox, and both ask the *Drain* for a run in the next
+turn of the loop.
+
+    broadcast ──▶ Subscribers.pending ──▶ round: one buffer ──▶ send(fd) for each fd        (write_round)
+    send ───────▶ Sink.messages ────────▶ frames ───────────▶ send(fd)                      (flush)
+                                                      short or EAGAIN: the rest goes to the transport, the sink
+                                                      is blocked until the transport reports that it drained
+
+A run first flushes outboxes, then works on *rounds*: everything pending for an array, joined into one buffer, written
+to each subscriber with one ``send``. After ``slice`` seconds it yields to the loop and goes on in its next turn, so
+accepts, commands and API calls are served while 100,000 sockets are written. What is broadcast meanwhile joins the
+next round.
+
+``Drain.writable`` has one byte per descriptor: 1 while the socket may be written by a round, that is: open, nothing
+in its outbox, nothing in its transport. So a round touches no object per subscriber (a cache miss each), and bytes
+can not overtake those already waiting (invariant 2). The exceptions are noted in a small table and handled after the
+loop of system calls (invariant 4).
+
+Who joins while messages are pending must not get those: such a sink is *late* until the next round begins, and gets
+what follows one by one. Who leaves gets its share of what is pending moved to its outbox. While a round is written,
+entries are only marked as gone (fd -1); holes are filled when it ends.
+"""
+
+from collections import deque
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport uint8_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy, memset
+
+cdef extern from *:
+    """
+    #include <errno.h>
+    #include <sys/socket.h>
+    #include <time.h>
+    #ifdef CENTRIFAST_DEBUG
+    #define CENTRIFAST_COUNT 1
+    #else
+    #define CENTRIFAST_COUNT 0
+    #endif
+    static inline double centrifast_monotonic(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    }
+    static inline ssize_t centrifast_send(int fd, const char *data, size_t size) {
+        ssize_t sent = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return sent < 0 ? 0 : sent; /* an error shows again, and is handled, when the transport writes */
+    }
+    """
+    bint CENTRIFAST_COUNT
+    double centrifast_monotonic() nogil
+    ssize_t centrifast_send(int fd, const char *data, size_t size) nogil
+
+# Reasons given to on_sink_failed.
+SLOW = 1
+WRITE_TIMEOUT = 2
+NO_PONG = 3
+
+cdef enum:
+    LATE = -1               # index of a membership whose sink waits in Subscribers.late
+    SHORTS = 64             # sockets that did not take a round whole, noted before they are handled
+    ROUND_BYTES = 131072    # a round carries no more: one send of this size costs far more than the call itself
+    WHEEL_SLOTS = 1024      # 51 s at the resolution below; a later deadline goes around
+    CLOCK_EVERY = 16        # sends between two looks at the clock (a look costs 25 ns, a send 6 µs)
+
+cdef double WHEEL_RESOLUTION = 0.05
+
+cdef Py_ssize_t live_sinks = 0, live_channels = 0, live_subscribers = 0, live_members = 0
+
+
+def live_objects():
+    """Objects of this module that are alive; only a debug build counts, a release build answers with None."""
+    if not CENTRIFAST_COUNT:
+        return None
+    return {
+        "sinks": live_sinks,
+        "channels": live_channels,
+        "subscribers": live_subscribers,
+        "members": live_members,
+    }
+
+
+cdef inline Py_ssize_t header_size(Py_ssize_t size) noexcept nogil:
+    return 2 if size < 126 else 4 if size < 65536 else 10
+
+
+cdef inline char* write_header(char* target, uint8_t opcode, Py_ssize_t size) noexcept nogil:
+    """Write the header of an unmasked frame (RFC 6455 section 5.2); return where its payload starts."""
+    cdef int i
+    target[0] = <char>opcode
+    if size < 126:
+        target[1] = <char>size
+        return target + 2
+    if size < 65536:
+        target[1] = 126
+        target[2] = <char>(size >> 8)
+        target[3] = <char>(size & 255)
+        return target + 4
+    target[1] = 127
+    for i in range(8):
+        target[2 + i] = <char>((size >> (8 * (7 - i))) & 255)
+    return target + 10
+
+
+cpdef bytes encode_frame(uint8_t opcode, bytes payload):
+    """One whole, unmasked frame; *opcode* is its first byte, FIN bit included."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(payload)
+    cdef bytes frame = PyBytes_FromStringAndSize(NULL, header_size(size) + size)
+    memcpy(write_header(PyBytes_AS_STRING(frame), opcode, size), PyBytes_AS_STRING(payload), size)
+    return frame
+
+
+@cython.final
+cdef class Variant:
+    """How messages of one encoding are put into WebSocket frames: at most *max_messages* each, *separator* between."""
+
+    def __cinit__(self, str name not None, int opcode, bytes separator not None, bytes ping not None,
+                  bytes pong not None, Py_ssize_t max_messages=16):
+        self.name = name
+        self.opcode = 0x80 | opcode
+        self.separator = separator
+        self.ping = ping
+        self.pong = pong
+        self.max_messages = max_messages
+
+    @cython.boundscheck(False)  # every index below is under PyList_GET_SIZE(messages), which nothing changes here
+    @cython.wraparound(False)
+    cpdef bytes frame(self, list messages):
+        """All *messages* as consecutive frames in one buffer."""
+        cdef Py_ssize_t total = PyList_GET_SIZE(messages), gap = PyBytes_GET_SIZE(self.separator)
+        cdef Py_ssize_t start, i, end, size, whole = 0
+        cdef bytes buffer, message
+        cdef char* target
+        for start in range(0, total, self.max_messages):
+            end = min(start + self.max_messages, total)
+            size = gap * (end - start - 1)
+            for i in range(start, end):
+                size += PyBytes_GET_SIZE(<bytes>messages[i])
+            whole += header_size(size) + size
+        buffer = PyBytes_FromStringAndSize(NULL, whole)
+        target = PyBytes_AS_STRING(buffer)
+        for start in range(0, total, self.max_messages):
+            end = min(start + self.max_messages, total)
+            size = gap * (end - start - 1)
+            for i in range(start, end):
+                size += PyBytes_GET_SIZE(<bytes>messages[i])
+            target = write_header(target, self.opcode, size)
+            for i in range(start, end):
+                message = <bytes>messages[i]
+                if i > start and gap:
+                    memcpy(target, PyBytes_AS_STRING(self.separator), gap)
+                    target += gap
+                memcpy(target, PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
+                target += PyBytes_GET_SIZE(message)
+        return buffer
+
+
+@cython.final
+cdef class Drain:
+    """Writes what is pending: outboxes first, then rounds, in slices.
+
+    *call_soon* takes a callable and runs it in the next turn of the loop. *queue_max_size* in bytes, *slice* and
+    *write_timeout* in seconds.
+    """
+
+    def __cinit__(self, call_soon, Py_ssize_t queue_max_size, double slice=0.001, double write_timeout=1.0):
+        self.call_soon = call_soon
+        self.queue_max_size = queue_max_size
+        self.slice = slice
+        self.write_timeout = write_timeout
+        self.dirty_sinks = []
+        self.dirty_subscribers = deque()
+        self.failed = []
+
+    def __dealloc__(self):
+        free(self.writable)
+
+    @property
+    def idle(self):
+        """Whether nothing is waiting to be written (what a blocked sink keeps does not count)."""
+        return not self.dirty_sinks and not self.dirty_subscribers and not self.failed
+
+    cdef int schedule(self) except -1:
+        if not self.scheduled:
+            self.scheduled = True
+            self.call_soon(self.run)
+        return 0
+
+    cdef int cover(self, int fd) except -1:
+        """Make the table reach *fd*."""
+        cdef Py_ssize_t size
+        cdef uint8_t* grown
+        if fd >= self.writable_size:
+            size = max(1024, fd + 1, self.writable_size * 2)
+            grown = <uint8_t*>realloc(self.writable, size)
+            if grown == NULL:
+                raise MemoryError()
+            memset(grown + self.writable_size, 0, size - self.writable_size)
+            self.writable = grown
+            self.writable_size = size
+        return 0
+
+    cdef int fail(self, Sink sink, int reason) except -1:
+        """Note that *sink* must be disconnected; its owner hears of it when no loop is running."""
+        if not sink.failed:
+            sink.failed = True
+            self.failed.append((sink, reason))
+            self.schedule()
+        return 0
+
+    cpdef run(self):
+        """One slice. Asks for another turn while anything is left."""
+        cdef double deadline = centrifast_monotonic() + self.slice
+        cdef Py_ssize_t done = 0
+        cdef list sinks = self.dirty_sinks
+        cdef Sink sink
+        cdef Subscribers subscribers
+        self.scheduled = False
+        if sinks:
+            self.dirty_sinks = []
+            for sink in sinks:
+                sink.dirty = False
+                sink.flush()
+                done += 1
+                if done % CLOCK_EVERY == 0 and centrifast_monotonic() >= deadline:
+                    break
+            self.dirty_sinks = sinks[done:] + self.dirty_sinks
+        # While an array holds more than a connection may have waiting, the loop is not served: publishers wait.
+        while self.dirty_subscribers and (self.overfull or centrifast_monotonic() < deadline):
+            subscribers = <Subscribers>self.dirty_subscribers.popleft()
+            if subscribers.write_round(deadline):
+                self.dirty_subscribers.append(subscribers)  # at the end: channels take turns
+            else:
+                subscribers.dirty = False
+        if self.failed:
+            self.report()
+        if self.dirty_sinks or self.dirty_subscribers or self.failed:
+            self.schedule()
+
+    def report(self):
+        """Tell the owners of failed sinks; they may do anything."""
+        failed, self.failed = self.failed, []
+        for sink, reason in failed:
+            owner = (<Sink>sink).owner
+            if owner is not None:
+                owner.on_sink_failed(reason)
+
+
+cdef struct Short:
+    Py_ssize_t index
+    Py_ssize_t sent
+
+
+@cython.final
+cdef class Subscribers:
+
+    def __cinit__(self, Drain drain not None, Variant variant not None):
+        global live_subscribers
+        self.drain = drain
+        self.variant = variant
+        if CENTRIFAST_COUNT:
+            live_subscribers += 1
+
+    def __dealloc__(self):
+        global live_subscribers
+        free(self.fds)
+        free(self.sinks)
+        free(self.slots)
+        if CENTRIFAST_COUNT:
+            live_subscribers -= 1
+
+    cdef int append(self, Sink sink) except -1:
+        """Put *sink* at the end; its membership must exist already as its last one or as a late one."""
+        cdef Py_ssize_t capacity
+        cdef void* grown
+        cdef int slot
+        global live_members
+        if self.size == self.capacity:
+            capacity = self.capacity + (self.capacity >> 1) + 2
+            grown = realloc(self.fds, capacity * sizeof(int))
+            if grown == NULL:
+                raise MemoryError()
+            self.fds = <int*>grown
+            grown = realloc(self.slots, capacity * sizeof(int))
+            if grown == NULL:
+                raise MemoryError()
+            self.slots = <int*>grown
+            grown = realloc(self.sinks, capacity * sizeof(PyObject*))
+            if grown == NULL:
+                raise MemoryError()
+            self.sinks = <PyObject**>grown
+            self.capacity = capacity
+        slot = sink.find(self)
+        Py_INCREF(sink)  # dropped in leave()
+        self.fds[self.size] = sink.fd
+        self.sinks[self.size] = <PyObject*>sink
+        self.slots[self.size] = slot
+        sink.memberships[slot].index = self.size
+        self.size += 1
+        if CENTRIFAST_COUNT:
+            live_members += 1
+        return 0
+
+    cdef int move(self, Py_ssize_t source, Py_ssize_t target) except -1:
+        """Overwrite the entry at *target*, which is gone, with the one at *source*."""
+        cdef Sink sink = <Sink>self.sinks[source]
+        self.fds[target] = self.fds[source]
+        self.sinks[target] = self.sinks[source]
+        self.slots[target] = self.slots[source]
+        sink.memberships[self.slots[target]].index = target
+        return 0
+
+    cdef int fill_holes(self) except -1:
+        """Close the gaps that a round left, moving entries from the end: O(size) compares, O(holes) moves."""
+        cdef Py_ssize_t i = 0
+        while self.holes:
+            while self.size and self.fds[self.size - 1] < 0:
+                self.size -= 1
+                self.holes -= 1
+            if not self.holes:
+                break
+            while self.fds[i] >= 0:
+                i += 1
+            self.size -= 1
+            self.move(self.size, i)
+            self.holes -= 1
+        return 0
+
+    cdef int join(self, Sink sink) except -1:
+        sink.add_membership(self, LATE)
+        if self.pending:
+            if self.late is None:
+                self.late = []
+            self.late.append(sink)
+        else:
+            self.append(sink)
+        return 0
+
+    cdef int leave(self, Sink sink, int slot, bint deliver) except -1:
+        """Take *sink* out; with *deliver* what it has not got yet goes to its outbox."""
+        global live_members
+        cdef Py_ssize_t index = sink.memberships[slot].index
+        if index == LATE:
+            self.late.remove(sink)
+            sink.remove_membership(slot)
+            return 0
+        if deliver:
+            self.deliver_share(sink, index)
+        sink.remove_membership(slot)
+        self.fds[index] = -1
+        self.sinks[index] = NULL
+        self.holes += 1
+        if self.round is None:
+            self.fill_holes_at(index)
+        if CENTRIFAST_COUNT:
+            live_members -= 1
+        Py_DECREF(sink)  # taken in append()
+        return 0
+
+    cdef int fill_holes_at(self, Py_ssize_t index) except -1:
+        """Fill the only hole, at *index*: O(1)."""
+        self.size -= 1
+        self.holes -= 1
+        if index < self.size:
+            self.move(self.size, index)
+        return 0
+
+    cdef int deliver_share(self, Sink sink, Py_ssize_t index) except -1:
+        if self.round is not None and self.cursor <= index < self.limit:
+            sink.queue_frame(self.round)
+        if self.pending:
+            if self.pending_framed != PyList_GET_SIZE(self.pending):  # once, however many leave now
+                self.pending_frame = self.variant.frame(self.pending)
+                self.pending_framed = PyList_GET_SIZE(self.pending)
+            sink.queue_frame(self.pending_frame)
+        return 0
+
+    cdef int add(self, bytes message) except -1:
+        cdef Sink sink
+        if self.late is not None:
+            for sink in self.late:
+                sink.send(message)
+        if self.size == self.holes:
+            return 0
+        if self.pending is None:
+            self.pending = []
+        self.pending.append(message)
+        if self.pending_size <= self.drain.queue_max_size < self.pending_size + PyBytes_GET_SIZE(message):
+            self.drain.overfull += 1
+        self.pending_size += PyBytes_GET_SIZE(message)
+        if not self.dirty:
+            self.dirty = True
+            self.drain.dirty_subscribers.append(self)
+            self.drain.schedule()
+        return 0
+
+    cdef int begin_round(self) except -1:
+        """Make what is pending (or its first ROUND_BYTES) the round to be written; take in who was late."""
+        cdef list messages = self.pending
+        cdef Py_ssize_t size = 0, count = 0, total = PyList_GET_SIZE(messages)
+        cdef Sink sink
+        while count < total and (count == 0 or size + PyBytes_GET_SIZE(<bytes>messages[count]) <= ROUND_BYTES):
+            size += PyBytes_GET_SIZE(<bytes>messages[count])
+            count += 1
+        if self.pending_size - size <= self.drain.queue_max_size < self.pending_size:
+            self.drain.overfull -= 1
+        self.pending_size -= size
+        if count == total:
+            self.pending = None
+        else:
+            messages = messages[:count]
+            self.pending = self.pending[count:]
+        self.pending_frame = None
+        self.pending_framed = 0
+        self.round = self.variant.frame(messages)
+        self.cursor = 0
+        self.limit = self.size
+        if self.late is not None and self.pending is None:
+            for sink in self.late:
+                self.append(sink)
+            self.late = None
+        return 0
+
+    @cython.boundscheck(False)  # no Python sequence is indexed; C arrays: cursor < limit <= size <= capacity
+    @cython.wraparound(False)
+    cdef int write_round(self, double deadline) except -1:
+        """Go on with the round, or begin one; return 1 while anything is left for another turn.
+
+        O(subscribers). Runs no Python code in its loop (invariant 4). What a socket does not take now waits for
+        that socket alone: a slow subscriber never delays the next one.
+        """
+        cdef Short shorts[SHORTS]
+        cdef int count, i, fd
+        cdef Py_ssize_t cursor, limit, size, sent, looked
+        cdef const char* data
+        cdef const uint8_t* writable = self.drain.writable
+        cdef int* fds
+        cdef bint late = False
+        cdef Sink sink
+        if self.round is None:
+            if not self.pending:
+                return 0
+            self.begin_round()
+        data = PyBytes_AS_STRING(self.round)
+        size = PyBytes_GET_SIZE(self.round)
+        while self.cursor < self.limit and not late:
+            count = 0
+            looked = 0
+            cursor = self.cursor
+            limit = self.limit
+            fds = self.fds
+            with nogil:
+                while cursor < limit and count < SHORTS:
+                    fd = fds[cursor]
+                    if fd >= 0:
+                        sent = centrifast_send(fd, data, size) if writable[fd] else 0
+                        if sent != size:
+                            shorts[count].index = cursor
+                            shorts[count].sent = sent
+                            count += 1
+                        looked += 1
+                        if looked % CLOCK_EVERY == 0 and centrifast_monotonic() >= deadline:
+                            late = True
+                            cursor += 1
+                            break
+                    cursor += 1
+            self.cursor = cursor
+            for i in range(count):
+                sink = <Sink>self.sinks[shorts[i].index]
+                sink.took_part(self.round, shorts[i].sent)
+            writable = self.drain.writable
+        if self.cursor < self.limit:
+            return 1
+        self.round = None
+        if self.holes:
+            self.fill_holes()
+        return 1 if self.pending else 0
+
+
+@cython.final
+cdef class Channel:
+    """A channel's local subscribers. Holds no policy: who may join is decided before."""
+
+    def __cinit__(self, str name not None, Drain drain not None):
+        global live_channels
+        self.name = name
+        self.drain = drain
+        self.arrays = []
+        if CENTRIFAST_COUNT:
+            live_channels += 1
+
+    def __dealloc__(self):
+        global live_channels
+        if CENTRIFAST_COUNT:
+            live_channels -= 1
+
+    def __len__(self):
+        cdef Py_ssize_t count = 0
+        cdef Subscribers subscribers
+        for subscribers in self.arrays:
+            count += subscribers.size - subscribers.holes
+            if subscribers.late is not None:
+                count += PyList_GET_SIZE(subscribers.late)
+        return count
+
+    @property
+    def variants(self):
+        """Variants in use: a broadcast has to bring one message for each."""
+        return [subscribers.variant for subscribers in self.arrays]
+
+    def sinks(self, Variant variant not None):
+        """The sinks of one variant, as a list that later changes do not touch."""
+        cdef Subscribers subscribers
+        cdef Py_ssize_t i
+        cdef list found = []
+        for subscribers in self.arrays:
+            if subscribers.variant is variant:
+                for i in range(subscribers.size):
+                    if subscribers.sinks[i] != NULL:
+                        found.append(<Sink>subscribers.sinks[i])
+                if subscribers.late is not None:
+                    found.extend(subscribers.late)
+        return found
+
+    cpdef Py_ssize_t join(self, Sink sink) except -1:
+        """Add *sink*, which must be open and not a member yet; it gets what is broadcast from here on."""
+        cdef Subscribers subscribers
+        if sink is None or sink.closed:
+            raise ValueError("the sink is closed")
+        for subscribers in self.arrays:
+            if subscribers.variant is sink.variant:
+                if sink.find(subscribers) >= 0:
+                    raise ValueError("the sink is a member already")
+                subscribers.join(sink)
+                return 0
+        subscribers = Subscribers.__new__(Subscribers, self.drain, sink.variant)
+        self.arrays.append(subscribers)
+        subscribers.join(sink)
+        return 0
+
+    cpdef Py_ssize_t leave(self, Sink sink, bint deliver=True) except -1:
+        """Remove *sink* and return how many are left; with *deliver* it still gets what was broadcast before."""
+        cdef Subscribers subscribers
+        cdef int slot
+        for subscribers in self.arrays:
+            if subscribers.variant is sink.variant:
+                slot = sink.find(subscribers)
+                if slot < 0:
+                    raise ValueError("the sink is not a member")
+                subscribers.leave(sink, slot, deliver)
+                if subscribers.size == subscribers.holes and not subscribers.late:
+                    subscribers.pending = None
+                    if subscribers.pending_size > self.drain.queue_max_size:
+                        self.drain.overfull -= 1
+                    subscribers.pending_size = 0
+                    self.arrays.remove(subscribers)
+                return len(self)
+        raise ValueError("the sink is not a member")
+
+    cpdef broadcast(self, Variant variant, bytes message):
+        """Give *message* to every subscriber of *variant*: one append, however many they are."""
+        cdef Subscribers subscribers
+        for subscribers in self.arrays:
+            if subscribers.variant is variant:
+                subscribers.add(message)
+                return
+
+
+@cython.final
+cdef class TimingWheel:
+    """Hashed timing wheel (Varghese and Lauck, 1987, scheme 6): one timer for all deadlines of all sinks.
+
+    ``advance`` is called every ``resolution`` seconds; a deadline is noticed at most that much late.
+    """
+
+    def __cinit__(self, double now):
+        self.slots = <PyObject**>calloc(WHEEL_SLOTS, sizeof(PyObject*))
+        if self.slots == NULL:
+            raise MemoryError()
+        self.resolution = WHEEL_RESOLUTION
+        self.now = now
+        self.tick = <Py_ssize_t>(now / self.resolution)
+
+    def __dealloc__(self):
+        free(self.slots)
+
+    @property
+    def resolution_s(self):
+        """Seconds between two calls of ``advance``."""
+        return self.resolution
+
+    cdef int insert(self, Sink sink, double when) except -1:
+        cdef Py_ssize_t tick = <Py_ssize_t>(when / self.resolution) + 1
+        cdef Py_ssize_t slot
+        cdef PyObject* head
+        if tick <= self.tick:
+            tick = self.tick + 1
+        elif tick >= self.tick + WHEEL_SLOTS:
+            tick = self.tick + WHEEL_SLOTS - 1  # looked at then, and put back if it is still ahead
+        slot = tick % WHEEL_SLOTS
+        head = self.slots[slot]
+        sink.wheel_slot = slot
+        sink.wheel_previous = NULL
+        sink.wheel_next = head
+        if head != NULL:
+            (<Sink>head).wheel_previous = <PyObject*>sink
+        self.slots[slot] = <PyObject*>sink
+        return 0
+
+    cdef int remove(self, Sink sink) except -1:
+        if sink.wheel_slot < 0:
+            return 0
+        if sink.wheel_previous != NULL:
+            (<Sink>sink.wheel_previous).wheel_next = sink.wheel_next
+        else:
+            self.slots[sink.wheel_slot] = sink.wheel_next
+        if sink.wheel_next != NULL:
+            (<Sink>sink.wheel_next).wheel_previous = sink.wheel_previous
+        sink.wheel_next = sink.wheel_previous = NULL
+        sink.wheel_slot = -1
+        return 0
+
+    cpdef advance(self, double now):
+        """Serve every deadline up to *now*."""
+        cdef Py_ssize_t target = <Py_ssize_t>(now / self.resolution), slot
+        cdef list due = []
+        cdef Sink sink
+        self.now = now
+        if target - self.tick > WHEEL_SLOTS:
+            self.tick = target - WHEEL_SLOTS  # the loop stood still for a whole turn: look at each slot once
+        while self.tick < target:
+            self.tick += 1
+            slot = self.tick % WHEEL_SLOTS
+            while self.slots[slot] != NULL:
+                sink = <Sink>self.slots[slot]
+                self.remove(sink)
+                due.append(sink)
+        for sink in due:  # only after unlinking: what is called here may close any other sink
+            if not sink.closed:
+                sink.expire(now)
+
+
+@cython.final
+cdef class Sink:
+    """One connection's output and its deadlines.
+
+    *transport* is the asyncio transport that takes what the socket did not; its write-buffer limits must be 0 so that
+    ``block`` and ``unblock`` (from ``pause_writing``/``resume_writing``) are exact. *owner* has
+    ``on_sink_failed(reason)`` and ``on_sink_wake()``; both run outside any loop of this module. With *direct* off
+    (TLS) everything goes through the transport.
+    """
+
+    def __cinit__(self, Drain drain not None, TimingWheel wheel not None, Variant variant not None, owner, transport,
+                  int fd, bint direct):
+        global live_sinks
+        self.drain = drain
+        self.wheel = wheel
+        self.variant = variant
+        self.owner = owner
+        self.transport = transport
+        self.fd = fd
+        self.direct = direct
+        self.wheel_slot = -1
+        drain.cover(fd)
+        drain.writable[fd] = direct
+        if CENTRIFAST_COUNT:
+            live_sinks += 1
+
+    def __dealloc__(self):
+        global live_sinks
+        free(self.memberships)
+        if CENTRIFAST_COUNT:
+            live_sinks -= 1
+
+    # -------------------------------------------------------------- outbox
+
+    cpdef send(self, bytes message):
+        """Queue one message; it leaves in this or the next turn of the loop, joined with others in a frame."""
+        if self.closed or self.failed:
+            return
+        if self.messages is None:
+            self.messages = []
+        self.messages.append(message)
+        self.count(PyBytes_GET_SIZE(message))
+        self.mark()
+
+    cpdef send_frame(self, bytes frame):
+        """Queue a whole frame (pong, close) behind everything sent before."""
+        if self.closed or self.failed:
+            return
+        self.queue_frame(frame)
+        self.mark()
+
+    cdef int queue_frame(self, bytes frame) except -1:
+        if self.closed or self.failed:
+            return 0
+        if self.frames is None:
+            self.frames = []
+        if self.messages is not None:
+            self.frames.append(self.variant.frame(self.messages))
+            self.messages = None
+        self.frames.append(frame)
+        self.count(PyBytes_GET_SIZE(frame))
+        self.mark()
+        return 0
+
+    cdef int took_part(self, bytes frame, Py_ssize_t sent) except -1:
+        """The socket took only *sent* bytes of *frame*, or other bytes are waiting before it."""
+        if sent or (self.direct and not self.blocked and self.queued == 0):
+            return self.write_rest(frame, sent)
+        return self.queue_frame(frame)
+
+    cdef int mark(self) except -1:
+        """Something waits: rounds may not write this socket until it is flushed."""
+        self.drain.writable[self.fd] = 0
+        if not self.dirty and not self.blocked:
+            self.dirty = True
+            self.drain.dirty_sinks.append(self)
+            self.drain.schedule()
+        return 0
+
+    cdef int allow(self) except -1:
+        """Nothing waits any more: rounds may write this socket again."""
+        if not self.closed and self.direct:
+            self.drain.writable[self.fd] = 1
+        return 0
+
+    cdef int count(self, Py_ssize_t size) except -1:
+        """Account for *size* more bytes waiting (invariant 5)."""
+        self.queued += size
+        if self.queued > self.drain.queue_max_size:
+            self.flush()  # many replies in one turn of the loop do not make a client slow
+            if self.queued > self.drain.queue_max_size:
+                self.drain.fail(self, SLOW)
+        return 0
+
+    cdef int flush(self) except -1:
+        cdef bytes data
+        cdef Py_ssize_t sent
+        if self.blocked or self.closed or self.failed or (self.messages is None and self.frames is None):
+            return 0
+        if self.frames is None:
+            data = self.variant.frame(self.messages)
+        else:
+            if self.messages is not None:
+                self.frames.append(self.variant.frame(self.messages))
+            data = <bytes>self.frames[0] if PyList_GET_SIZE(self.frames) == 1 else b"".join(self.frames)
+        self.messages = self.frames = None
+        self.queued = 0
+        sent = 0
+        if self.direct:
+            sent = centrifast_send(self.fd, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        if sent == PyBytes_GET_SIZE(data):
+            return self.allow()
+        return self.write_rest(data, sent)
+
+    cdef int write_rest(self, bytes data, Py_ssize_t sent) except -1:
+        """Leave to the transport what the socket did not take: a view, not a copy.
+
+        The transport tries at once; if bytes remain it calls ``block`` before it returns.
+        """
+        self.drain.writable[self.fd] = 0
+        self.transport.write(memoryview(data)[sent:] if sent else data)
+        if not self.blocked:
+            self.allow()
+        return 0
+
+    cpdef block(self):
+        """The transport holds bytes: nothing more may be written until it has drained."""
+        self.blocked = True
+        self.drain.writable[self.fd] = 0
+        if self.drain.write_timeout > 0:
+            self.write_by = centrifast_monotonic() + self.drain.write_timeout
+            self.reschedule()
+
+    cpdef unblock(self):
+        """The transport has drained: go on with what waits here."""
+        self.blocked = False
+        self.write_by = 0
+        if self.messages is None and self.frames is None:
+            self.allow()
+        else:
+            self.mark()
+
+    cpdef bint flush_now(self) except -1:
+        """Write what waits without waiting for the drain; False if something is left."""
+        self.flush()
+        return self.queued == 0 and not self.blocked
+
+    cpdef drop_queue(self):
+        """Forget what waits here; what the transport has taken can not be taken back."""
+        self.messages = self.frames = None
+        self.queued = 0
+        self.failed = False
+
+    cpdef close(self):
+        """Stop: forget what waits, leave the wheel. Its channels must have been left; the descriptor may be reused."""
+        if self.closed:
+            return
+        if self.membership_count:
+            raise RuntimeError("a sink was closed while subscribed")
+        self.closed = True
+        self.drain.writable[self.fd] = 0
+        self.drop_queue()
+        self.wheel.remove(self)
+        self.owner = None
+        self.transport = None
+
+    # ----------------------------------------------------------- deadlines
+
+    def start_pings(self, double first_in, double interval, double pong_timeout):
+        """Ping after *first_in* seconds and then every *interval*; *pong_timeout* 0 = no answer is demanded."""
+        self.ping_interval = interval
+        self.pong_timeout = pong_timeout
+        self.ping_at = centrifast_monotonic() + first_in
+        self.reschedule()
+
+    def wake_in(self, double seconds):
+        """Call the owner's ``on_sink_wake`` once, *seconds* from now; a negative number takes it back."""
+        self.wake_at = centrifast_monotonic() + seconds if seconds >= 0 else 0
+        self.reschedule()
+
+    def stop_pings(self):
+        """No more pings, and no pong is missed any more."""
+        self.ping_at = self.pong_by = 0
+
+    cpdef bint pong(self) except -1:
+        """Note a pong; False if no ping waits for one (client protocol 4.2)."""
+        if not self.ping_outstanding:
+            return False
+        self.ping_outstanding = False
+        self.pong_by = 0
+        return True
+
+    cdef int reschedule(self) except -1:
+        """Stand in the wheel where the earliest deadline is."""
+        cdef double when = 0
+        if self.closed:
+            return 0
+        if self.ping_at > 0:
+            when = self.ping_at
+        if self.pong_by > 0 and (when == 0 or self.pong_by < when):
+            when = self.pong_by
+        if self.write_by > 0 and (when == 0 or self.write_by < when):
+            when = self.write_by
+        if self.wake_at > 0 and (when == 0 or self.wake_at < when):
+            when = self.wake_at
+        self.wheel.remove(self)
+        if when > 0:
+            self.wheel.insert(self, when)
+        return 0
+
+    cdef int expire(self, double now) except -1:
+        """Serve the deadlines that have passed."""
+        cdef object owner = self.owner
+        if 0 < self.pong_by <= now:
+            self.pong_by = 0
+            self.drain.fail(self, NO_PONG)
+        if 0 < self.write_by <= now:
+            self.write_by = 0
+            self.drain.fail(self, WRITE_TIMEOUT)
+        if 0 < self.ping_at <= now:
+            self.ping_at = now + self.ping_interval
+            self.ping_outstanding = True
+            if self.pong_timeout > 0:
+                self.pong_by = now + self.pong_timeout
+            self.send(self.variant.ping)
+        if 0 < self.wake_at <= now:
+            self.wake_at = 0
+            owner.on_sink_wake()
+        self.reschedule()
+        return 0
+
+    # --------------------------------------------------------- memberships
+
+    @property
+    def memberships_count(self):
+        """Channels this sink is a member of."""
+        return self.membership_count
+
+    cdef int find(self, Subscribers subscribers) except -2:
+        """The slot of the membership in *subscribers*, or -1. O(channels of this sink)."""
+        cdef int i
+        for i in range(self.membership_count - 1, -1, -1):
+            if self.memberships[i].subscribers == <PyObject*>subscribers:
+                return i
+        return -1
+
+    cdef int add_membership(self, Subscribers subscribers, Py_ssize_t index) except -1:
+        cdef Membership* grown
+        cdef int capacity
+        if self.membership_count == self.membership_capacity:
+            capacity = self.membership_capacity * 2 if self.membership_capacity else 1
+            grown = <Membership*>realloc(self.memberships, capacity * sizeof(Membership))
+            if grown == NULL:
+                raise MemoryError()
+            self.memberships = grown
+            self.membership_capacity = capacity
+        self.memberships[self.membership_count].subscribers = <PyObject*>subscribers
+        self.memberships[self.membership_count].index = index
+        self.membership_count += 1
+        return 0
+
+    cdef int remove_membership(self, int slot) except -1:
+        """Forget one membership; the last one takes its slot, and its array is told."""
+        cdef Subscribers moved
+        self.membership_count -= 1
+        if slot < self.membership_count:
+            self.memberships[slot] = self.memberships[self.membership_count]
+            if self.memberships[slot].index != LATE:
+                moved = <Subscribers>self.memberships[slot].subscribers
+                moved.slots[self.memberships[slot].index] = slot
+        return 0

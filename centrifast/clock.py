@@ -1,0 +1,63 @@
+"""Time, timers, ids and chance behind one small contract; nobody else asks the machine for them."""
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Callable
+from typing import Protocol
+
+
+class TimerHandle(Protocol):
+    """A timer that has been set."""
+
+    def cancel(self) -> None:
+        """Forget it; harmless when it has already run."""
+
+
+class Clock(Protocol):
+    """What the server may ask about time and chance."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; only differences mean something."""
+
+    def unix(self) -> float:
+        """Seconds since 1970."""
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> TimerHandle:
+        """Run *callback* on the loop after *delay* seconds."""
+
+    def random(self) -> float:
+        """A number in [0, 1)."""
+
+    def new_id(self) -> str:
+        """A fresh UUID v4 as text, for client and node ids."""
+
+    def new_epoch(self) -> str:
+        """Eight random ASCII letters that name one incarnation of a stream (client protocol 6.1)."""
+
+
+class SystemClock:
+    """The machine's clock and the running event loop's timers."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._random = random.Random()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def unix(self) -> float:
+        return time.time()
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> TimerHandle:
+        return self._loop.call_later(delay, callback)
+
+    def random(self) -> float:
+        return self._random.random()
+
+    def new_id(self) -> str:
+        return str(uuid.uuid4())
+
+    def new_epoch(self) -> str:
+        return "".join(self._random.choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", k=8))

@@ -1,0 +1,22 @@
+"""Every limit that is not an option, with its reason."""
+
+KIB = 1024
+MIB = 1024 * KIB
+
+WEBSOCKET_CLOSE_TIMEOUT = 5.0
+"""Seconds to wait for the peer's close frame before the socket is dropped (client protocol 5.4)."""
+
+FAILED_CONNECT_LINGER = 5.0
+"""Seconds until a connection whose connect was answered with an error is dropped (server specification 5.1)."""
+
+MAX_TTL = 365 * 24 * 3600
+"""Seconds; what clients are told of an expiration is capped at a year (client protocol 3.3)."""
+
+SESSION_BACKLOG = 64
+"""Frames a session keeps while a command waits; reading is paused before, so more never arrive."""
+
+DRAIN_SLICE = 0.001
+"""Seconds of writing before the loop serves its sockets again (architecture 5.3)."""
+
+DISCONNECT_BATCH = 1000
+"""Clients disconnected at shutdown between two turns of the loop."""

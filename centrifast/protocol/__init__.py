@@ -1,0 +1,1 @@
+"""Wire format: bytes to values and back, without input or output."""

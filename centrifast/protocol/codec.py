@@ -1,0 +1,33 @@
+"""What the two encodings have in common: the contract that session and hub use."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from centrifast.protocol.wire import Command, Encoding, Reply
+
+
+class MalformedError(Exception):
+    """The peer's bytes are no message of this protocol (client protocol 1.4): Disconnect 3501."""
+
+
+class NotJsonError(Exception):
+    """A payload that is not JSON cannot be embedded for a JSON connection (client protocol 2.4): Disconnect 3506."""
+
+
+class Codec(Protocol):
+    """Bytes of one encoding to values and back. Pure: no state, no I/O."""
+
+    encoding: Encoding
+
+    def decode(self, frame: bytes) -> Iterator[Command]:
+        """Commands of one transport frame, one at a time: earlier ones take effect before a later one is looked at.
+
+        Raises :class:`MalformedError` when the iteration reaches something malformed. An empty command (a pong)
+        comes out as ``Command()``; a command that has an id but no known request as one with that id and nothing set.
+        """
+
+    def encode(self, reply: Reply) -> bytes:
+        """One message with its separator still missing (JSON) or its length in front (Protobuf).
+
+        Raises :class:`NotJsonError` (JSON only).
+        """

@@ -1,0 +1,445 @@
+"""One WebSocket connection: between picows, which parses frames, and a handler, which knows the protocol.
+
+The only module that touches picows. picows has what RFC 6455 demands of a frame's shape; this adds what it lets
+through (reserved bits, a stray continuation, a message inside a fragmented one, bad UTF-8, some close codes), puts
+fragments together, answers pings, and closes. Everything that leaves goes through the Sink (invariant 1), so picows's
+own ``send`` is never used and its close frames are prevented.
+
+picows reports a frame it refuses only to its logger. So the connection is its own logger: ``error`` is called with
+the close code, before picows would write.
+
+A connection ends in one of three ways:
+
+    close()         we say why, and wait for the peer's close frame (RFC 6455 section 7.1.2) or the close timeout
+    CLOSE received  answered, flushed, the socket closed
+    lost            the socket is gone: ``on_ws_disconnected``
+"""
+
+import asyncio
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.stdint cimport uint64_t
+from libc.string cimport memcmp, memcpy
+
+import picows
+from picows import WSUpgradeResponseWithListener
+from picows.picows import WSProtocol
+
+from picows.picows cimport MemoryBuffer, WSFrame, WSListener, WSMsgType, WSTransport
+
+from centrifast._core cimport Drain, Sink, TimingWheel, Variant, encode_frame
+
+from http import HTTPStatus
+
+from centrifast import log
+from centrifast.limits import WEBSOCKET_CLOSE_TIMEOUT
+
+if picows.__version__ != "2.3.1":  # its C layout is compiled in: another version would read the wrong fields
+    raise ImportError(f"built against picows 2.3.1, found {picows.__version__}: rebuild centrifast")
+
+cdef enum:
+    OPCODE_CLOSE = 0x88
+    OPCODE_PONG = 0x8A
+    PROTOCOL_ERROR = 1002
+    INVALID_TEXT = 1007
+    MESSAGE_TOO_BIG = 1009
+
+cdef MemoryBuffer shared_write_buffer = MemoryBuffer(1024)  # picows's own sends; it never has any (invariant 1)
+cdef Py_ssize_t live_connections = 0
+
+cdef extern from *:
+    """
+    #ifdef CENTRIFAST_DEBUG
+    #define CENTRIFAST_COUNT 1
+    #else
+    #define CENTRIFAST_COUNT 0
+    #endif
+    """
+    bint CENTRIFAST_COUNT
+
+
+def live_objects():
+    """Connections that are alive; only a debug build counts, a release build answers with None."""
+    return {"connections": live_connections} if CENTRIFAST_COUNT else None
+
+
+cdef class Settings:
+    """What all connections of one endpoint have in common."""
+
+    cdef:
+        Drain drain
+        TimingWheel wheel
+        Py_ssize_t message_size_limit
+        object done_future      # stands in for picows's future per connection, which nobody awaits here
+
+    def __init__(self, Drain drain not None, TimingWheel wheel not None, Py_ssize_t message_size_limit):
+        self.drain = drain
+        self.wheel = wheel
+        self.message_size_limit = message_size_limit
+        self.done_future = asyncio.get_running_loop().create_future()
+        self.done_future.set_result(None)
+
+
+class _Switching:
+    """The 101 response, in the shape picows expects of a response."""
+
+    __slots__ = ("headers", "subprotocol")
+
+    status = HTTPStatus.SWITCHING_PROTOCOLS
+
+    def __init__(self, subprotocol):
+        self.headers = {}
+        self.subprotocol = subprotocol
+
+    def to_bytes(self):
+        accept = self.headers["Sec-WebSocket-Accept"]
+        protocol = f"Sec-WebSocket-Protocol: {self.subprotocol}\r\n" if self.subprotocol else ""
+        return bytearray(
+            f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Accept: {accept}\r\n{protocol}\r\n".encode()
+        )
+
+
+class _NotClosing:
+    """Given to picows in place of the transport after a violation, so that it does not close before the peer reads."""
+
+    def close(self):
+        pass
+
+    def abort(self):
+        pass
+
+
+class _Linger(asyncio.Protocol):
+    """Takes over a socket after a violation: what still arrives is thrown away until the peer hangs up."""
+
+    def __init__(self, connection):
+        self.connection = connection
+
+    def data_received(self, data):
+        pass
+
+    def eof_received(self):
+        return False
+
+    def pause_writing(self):
+        self.connection.pause_writing()
+
+    def resume_writing(self):
+        self.connection.resume_writing()
+
+    def connection_lost(self, error):
+        self.connection.on_lost()
+
+
+cdef bint is_utf8(const char* data, Py_ssize_t size):
+    """Whether *data* is valid UTF-8. Plain ASCII, the usual case, is checked eight bytes at a time."""
+    cdef Py_ssize_t i = 0
+    cdef uint64_t word
+    while i + 8 <= size:
+        memcpy(&word, data + i, 8)
+        if word & 0x8080808080808080ULL:
+            break
+        i += 8
+    while i < size:
+        if data[i] & 0x80:
+            break
+        i += 1
+    if i == size:
+        return True
+    try:
+        PyUnicode_DecodeUTF8(data + i, size - i, NULL)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@cython.final
+cdef class Connection(WSListener):
+    """A WebSocket connection. *handler_factory* is called with it once it is open and returns its handler:
+
+    ``on_message(payload: bytes, is_text: bool)``, ``on_stray_pong()``, ``on_sink_failed(reason: int)``,
+    ``on_wake()`` and ``on_closed()``, the last exactly once.
+    """
+
+    cdef:
+        readonly Sink sink
+        readonly bint closing       # a close frame is queued or sent; nothing else is read or written
+        Settings settings
+        Variant variant
+        object handler_factory      # dropped when the handler exists
+        object handler              # dropped in on_lost()
+        WSTransport transport       # dropped in on_lost()
+        object underlying           # the asyncio transport; dropped in on_lost()
+        list fragments              # of a message that has begun; None = none
+        Py_ssize_t fragments_size
+        bint fragments_text
+
+    def __init__(self, Settings settings not None, Variant variant not None, handler_factory):
+        global live_connections
+        self.settings = settings
+        self.variant = variant
+        self.handler_factory = handler_factory
+        if CENTRIFAST_COUNT:
+            live_connections += 1
+
+    def __dealloc__(self):
+        global live_connections
+        if CENTRIFAST_COUNT:
+            live_connections -= 1
+
+    # ------------------------------------------------- called by the handler
+
+    def close(self, int code, bytes reason not None, bint flush=True):
+        """Say why and end: a close frame behind what is queued, or, without *flush*, in its place."""
+        if self.closing or self.sink is None or self.sink.closed:
+            return
+        self.closing = True
+        self.transport.is_close_frame_sent = True  # picows must not add one of its own
+        self.fragments = None
+        self.sink.stop_pings()
+        if not flush or self.sink.queued > self.settings.drain.queue_max_size:
+            self.sink.drop_queue()
+        self.sink.send_frame(encode_frame(OPCODE_CLOSE, bytes(((code >> 8) & 255, code & 255)) + reason))
+        self.sink.wake_in(WEBSOCKET_CLOSE_TIMEOUT)
+        self.underlying.resume_reading()
+
+    def abort(self):
+        """Drop the socket at once."""
+        if self.underlying is not None:
+            self.underlying.abort()
+
+    def pause_reading(self):
+        """Leave what the peer sends in the socket until ``resume_reading``."""
+        if self.underlying is not None:
+            self.underlying.pause_reading()
+
+    def resume_reading(self):
+        if self.underlying is not None:
+            self.underlying.resume_reading()
+
+    @property
+    def remote_address(self):
+        """The peer's address as text, or an empty one."""
+        peer = self.underlying.get_extra_info("peername") if self.underlying is not None else None
+        return str(peer[0]) if peer else ""
+
+    # ------------------------------------------------- called by the sink
+
+    def on_sink_failed(self, int reason):
+        if self.closing:
+            self.abort()  # it does not even take the close frame
+        elif self.handler is not None:
+            self.handler.on_sink_failed(reason)
+
+    def on_sink_wake(self):
+        if self.closing:
+            self.abort()
+        elif self.handler is not None:
+            self.handler.on_wake()
+
+    # ------------------------------------------------- called by picows
+
+    cpdef on_ws_connected(self, WSTransport transport):
+        cdef Settings settings = self.settings
+        self.transport = transport
+        self.underlying = transport.underlying_transport
+        self.underlying.set_write_buffer_limits(0)  # pause_writing and resume_writing become exact
+        # An idle connection owns almost nothing (invariant 6 of the core): drop what only the handshake needed.
+        transport.request = None
+        transport.response = None
+        transport.listener_proxy = None
+        transport.disconnected_future = settings.done_future
+        transport._write_buffer = shared_write_buffer
+        self.sink = Sink(settings.drain, settings.wheel, self.variant, self, self.underlying, transport._socket,
+                         not transport.is_secure)
+        self.handler = self.handler_factory(self)
+        self.handler_factory = None
+
+    cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
+        cdef WSMsgType kind = frame.msg_type
+        cdef bytes pong = self.variant.pong
+        if kind == WSMsgType.CLOSE:
+            self.on_close_frame(frame)
+        elif self.closing:
+            return
+        elif frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self.violation(PROTOCOL_ERROR)
+        elif kind == WSMsgType.TEXT or kind == WSMsgType.BINARY:
+            if self.fragments is not None:
+                self.violation(PROTOCOL_ERROR)
+            elif not frame.fin:
+                self.fragments = []
+                self.fragments_size = 0
+                self.fragments_text = kind == WSMsgType.TEXT
+                self.add_fragment(frame)
+            elif (frame.payload_size == PyBytes_GET_SIZE(pong)
+                    and memcmp(frame.payload_ptr, PyBytes_AS_STRING(pong), frame.payload_size) == 0
+                    and self.sink.pong()):
+                return
+            else:
+                self.deliver(PyBytes_FromStringAndSize(frame.payload_ptr, frame.payload_size),
+                             kind == WSMsgType.TEXT)
+        elif kind == WSMsgType.CONTINUATION:
+            if self.fragments is None:
+                self.violation(PROTOCOL_ERROR)
+            elif self.add_fragment(frame) and frame.fin:
+                payload = b"".join(self.fragments)
+                self.fragments = None
+                self.deliver(payload, self.fragments_text)
+        elif kind == WSMsgType.PING:
+            self.sink.send_frame(
+                encode_frame(OPCODE_PONG, PyBytes_FromStringAndSize(frame.payload_ptr, frame.payload_size)))
+
+    cpdef on_ws_disconnected(self, WSTransport transport):
+        self.on_lost()
+
+    cpdef pause_writing(self):
+        if self.sink is not None:
+            self.sink.block()
+
+    cpdef resume_writing(self):
+        if self.sink is not None and not self.sink.closed:
+            self.sink.unblock()
+
+    # ------------------------------------------------- picows's logger
+
+    def isEnabledFor(self, level):
+        return False
+
+    def error(self, message, *arguments):
+        """picows refuses a frame: ``arguments[0]`` is (close code, text). It would write and close next."""
+        if self.transport is None:
+            return
+        self.transport.is_close_frame_sent = True
+        self.transport.underlying_transport = _NotClosing()
+        code = arguments[0][0] if arguments and isinstance(arguments[0], tuple) else PROTOCOL_ERROR
+        # Frames parsed before this one are still to be delivered, so not at once.
+        asyncio.get_running_loop().call_soon(self.refuse, int(code))
+
+    def exception(self, message, *arguments):
+        """A bug in this module or in a handler reached picows: log it, close this connection, keep the server."""
+        log.exception("websocket connection failed", detail=str(message))
+        self.error(message)
+
+    def info(self, message, *arguments):
+        pass
+
+    def debug(self, message, *arguments):
+        pass
+
+    def warning(self, message, *arguments):
+        pass
+
+    # ------------------------------------------------- inside
+
+    cdef int deliver(self, bytes payload, bint is_text) except -1:
+        if is_text and not is_utf8(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload)):
+            return self.violation(INVALID_TEXT)
+        self.handler.on_message(payload, is_text)
+        return 0
+
+    cdef bint add_fragment(self, WSFrame frame) except -1:
+        """Keep a part of a message; False if the message became larger than allowed."""
+        self.fragments_size += frame.payload_size
+        if self.fragments_size > self.settings.message_size_limit:
+            self.violation(MESSAGE_TOO_BIG)
+            return False
+        self.fragments.append(PyBytes_FromStringAndSize(frame.payload_ptr, frame.payload_size))
+        return True
+
+    cdef int violation(self, int code) except -1:
+        """RFC 6455 is broken: the handler goes, the peer is told and may hang up."""
+        handler, self.handler = self.handler, None
+        if handler is not None:
+            handler.on_closed()
+        self.close(code, b"")
+        return 0
+
+    def refuse(self, int code):
+        """picows can not go on parsing: as ``violation``, and what still arrives is thrown away."""
+        if self.underlying is None:
+            return
+        self.violation(code)
+        self.underlying.set_protocol(_Linger(self))
+
+    cdef int on_close_frame(self, WSFrame frame) except -1:
+        cdef int code = 0
+        cdef bytes payload
+        if self.closing:  # the answer to ours
+            self.finish()
+            return 0
+        payload = PyBytes_FromStringAndSize(frame.payload_ptr, frame.payload_size)
+        if frame.payload_size >= 2:
+            code = (payload[0] << 8) | payload[1]
+            if code < 1000 or code >= 5000 or code == 1006:
+                return self.violation(PROTOCOL_ERROR)
+        handler, self.handler = self.handler, None
+        if handler is not None:
+            handler.on_closed()
+        self.closing = True
+        self.transport.is_close_frame_sent = True
+        self.sink.stop_pings()
+        self.sink.send_frame(encode_frame(OPCODE_CLOSE, payload[:2]))
+        self.sink.wake_in(WEBSOCKET_CLOSE_TIMEOUT)
+        self.finish()
+        return 0
+
+    cdef int finish(self) except -1:
+        """Both sides have said goodbye: write what is left and close the socket."""
+        self.sink.flush_now()
+        self.underlying.close()
+        return 0
+
+    def on_lost(self):
+        """The socket is gone."""
+        handler, self.handler = self.handler, None
+        if handler is not None:
+            handler.on_closed()
+        if self.sink is not None:
+            self.sink.close()
+        self.closing = True
+        self.fragments = None
+        self.transport = None
+        self.underlying = None
+
+
+def accept(transport, Settings settings not None, Connection connection not None, str key not None, subprotocol,
+           bytes rest not None):
+    """Hand an upgrade request that the front door has checked over to picows.
+
+    picows gets the few header lines that it insists on instead of the client's own: parsing fifteen headers again
+    would be a third of the handshake. *rest* is what came behind the request's head.
+    """
+    protocol = WSProtocol(
+        None, None, False,
+        lambda request: WSUpgradeResponseWithListener(_Switching(subprotocol), connection),
+        connection,     # its logger
+        True,           # close when a handler raises
+        None,           # no handshake timer: the handshake is complete
+        False, 20, 20, picows.WSAutoPingStrategy.PING_WHEN_IDLE,
+        False,          # pings are answered through the sink
+        settings.message_size_limit, None, 2048,
+    )
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
+    feed(
+        protocol,
+        b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: " + key.encode("ascii") + b"\r\n\r\n",
+    )
+    if rest:
+        feed(protocol, rest)
+
+
+def feed(protocol, bytes data not None):
+    """Give *data* to a buffered protocol as if it had been read from its socket."""
+    cdef Py_ssize_t start = 0, size = PyBytes_GET_SIZE(data), part
+    while start < size:
+        buffer = protocol.get_buffer(-1)
+        part = min(size - start, <Py_ssize_t>len(buffer))
+        buffer[:part] = data[start:start + part]
+        start += part
+        protocol.buffer_updated(part)
