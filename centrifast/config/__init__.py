@@ -1,0 +1,1 @@
+"""Options: declared in the schema, read by the loader, checked by the rules, printed by the reference."""
