@@ -1,16 +1,16 @@
 """How one option is declared, and how the declarations are read back.
 
 Every option is one field of a frozen dataclass. Its type says how text becomes a value (see :class:`Kind`);
-everything else (help, bounds, how far it is built) hangs on the field as :class:`Facts`. The loader, the checks,
-the reference page, the list of environment variables and the flags all derive from what :func:`options_of` and
-:func:`walk` give.
+everything else (help, bounds, how far it is built) hangs on the field as :class:`Facts`. The loader, the
+checks, the reference page, the list of environment variables and the flags derive from what :func:`options_of`
+and :func:`walk` give.
 """
 
 import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum, IntEnum
 from typing import NewType, TypeVar
 
@@ -98,10 +98,12 @@ def option(
     built: choosing one is refused like an option of :attr:`Support.REFUSED`.
     """
     facts = Facts(help, unit, min, max, choices, later, secret, support, extension)
-    if isinstance(default, dict):
-        empty: Callable[[], T] = default.copy
-        return dataclasses.field(default_factory=empty, metadata={"facts": facts})
     return dataclasses.field(default=default, metadata={"facts": facts})
+
+
+def text_map(help: str) -> Mapping[str, str]:
+    """Declare a map of texts, empty by default."""
+    return dataclasses.field(default_factory=dict, metadata={"facts": Facts(help)})
 
 
 def section(kind: type[T], help: str, *, support: Support = Support.BUILT, extension: bool = False) -> T:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from centrifast.config.option import Support, option, section
+from centrifast.config.option import Support, option, section, text_map
 from centrifast.config.schema_redis import (
     RedisBrokerConfig,
     RedisEngineConfig,
@@ -28,7 +28,7 @@ class NatsRawModeConfig:
     """NATS subjects shared with other applications."""
 
     enabled: bool = option(False, "Exchange payloads without prefix and wrapping.")
-    channel_replacements: Mapping[str, str] = option({}, "Text replacements from channel to subject.")
+    channel_replacements: Mapping[str, str] = text_map("Text replacements from channel to subject.")
     prefix: str = option("", "Subject prefix.")
 
 
