@@ -1,0 +1,426 @@
+"""What every Broker must keep (``engine/contract.py``, engines specification 1.3, 1.4 and appendix B).
+
+A broker joins by one more line in ``KINDS``. Time passes through ``Bench.wait``, in whole seconds only, because
+stores count in them.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pytest
+
+from centrifast.engine.contract import (
+    Broker,
+    History,
+    HistoryFilter,
+    HistoryOptions,
+    PublishOptions,
+    PublishResult,
+)
+from centrifast.engine.memory import MemoryBroker
+from centrifast.errors import UNRECOVERABLE_POSITION, ClientError
+from centrifast.model import NO_POSITION, ClientInfo, Publication, StreamPosition
+from tests.fakes import FakeClock
+
+T = TypeVar("T")
+
+KEPT = HistoryOptions(size=5, ttl=60.0, meta_ttl=600.0)
+
+
+@dataclass
+class Recorder:
+    """Everything a broker told its node."""
+
+    publications: list[tuple[str, Publication, StreamPosition]] = field(default_factory=list)
+
+    def on_publication(self, channel: str, publication: Publication, position: StreamPosition) -> None:
+        self.publications.append((channel, publication, position))
+
+    def data(self) -> list[bytes]:
+        return [publication.data for _, publication, _ in self.publications]
+
+    def offsets(self) -> list[int]:
+        return [publication.offset for _, publication, _ in self.publications]
+
+
+@dataclass
+class Bench:
+    """A started broker, what it tells, and a way to let time pass."""
+
+    broker: Broker
+    events: Recorder
+    run: Callable[[Coroutine[Any, Any, Any]], Any]
+    wait: Callable[[float], None]
+
+    def publish(
+        self,
+        data: bytes = b"{}",
+        channel: str = "news",
+        *,
+        history: HistoryOptions = KEPT,
+        info: ClientInfo | None = None,
+        tags: Mapping[str, str] | None = None,
+        key: str = "",
+        version: int = 0,
+        version_epoch: str = "",
+    ) -> PublishResult:
+        options = PublishOptions(history, info, tags, key, version, version_epoch)
+        result: PublishResult = self.run(self.broker.publish(channel, data, options))
+        return result
+
+    def history(
+        self,
+        limit: int = -1,
+        since: StreamPosition | None = None,
+        *,
+        channel: str = "news",
+        reverse: bool = False,
+        options: HistoryOptions = KEPT,
+    ) -> History:
+        wanted = HistoryFilter(limit, since, reverse)
+        result: History = self.run(self.broker.history(channel, wanted, options))
+        return result
+
+    def position(self, channel: str = "news", options: HistoryOptions = KEPT) -> StreamPosition:
+        return self.history(0, channel=channel, options=options).position
+
+    def kept(self, since: StreamPosition | None = None) -> list[int]:
+        return [publication.offset for publication in self.history(-1, since).publications]
+
+    def remove_history(self, channel: str = "news") -> None:
+        self.run(self.broker.remove_history(channel))
+
+    def subscribe(self, channel: str = "news") -> None:
+        self.run(self.broker.subscribe(channel))
+
+    def unsubscribe(self, channel: str = "news") -> None:
+        self.run(self.broker.unsubscribe(channel))
+
+
+def memory_broker() -> tuple[Broker, Callable[[float], None]]:
+    clock = FakeClock()
+    return MemoryBroker(clock), clock.advance
+
+
+KINDS = {"memory": memory_broker}
+
+
+@pytest.fixture(params=KINDS)
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    broker, wait = KINDS[request.param]()
+    with asyncio.Runner() as runner:
+        events = Recorder()
+        runner.run(broker.start(events))
+        yield Bench(broker, events, runner.run, wait)
+        runner.run(broker.close())
+
+
+# ------------------------------------------------------------------ PUB/SUB
+
+
+def test_subscribed_channel_is_delivered_with_everything_given(bench: Bench) -> None:
+    bench.subscribe()
+    info = ClientInfo("42", "client", b'{"name":"Ann"}', b"1")
+    bench.publish(b'{"n":1}', history=HistoryOptions(), info=info, tags={"a": "b"})
+    [(channel, publication, position)] = bench.events.publications
+    assert channel == "news"
+    assert position == NO_POSITION
+    assert (publication.data, publication.offset) == (b'{"n":1}', 0)
+    assert publication.info == info
+    assert publication.tags == {"a": "b"}
+
+
+def test_channel_nobody_subscribed_to_is_not_delivered(bench: Bench) -> None:
+    bench.subscribe("sport")
+    bench.publish(b"1", history=HistoryOptions())
+    bench.publish(b"2")
+    assert bench.events.publications == []
+
+
+def test_unsubscribed_channel_is_not_delivered(bench: Bench) -> None:
+    bench.subscribe()
+    bench.unsubscribe()
+    bench.publish(b"1")
+    assert bench.events.publications == []
+
+
+def test_subscribing_twice_delivers_once_and_one_unsubscribe_ends_it(bench: Bench) -> None:
+    bench.subscribe()
+    bench.subscribe()
+    bench.publish(b"1")
+    bench.unsubscribe()
+    bench.publish(b"2")
+    assert bench.events.data() == [b"1"]
+
+
+def test_unsubscribe_of_an_unknown_channel_is_harmless(bench: Bench) -> None:
+    bench.unsubscribe("never")
+
+
+def test_delivery_is_in_the_order_of_offsets(bench: Bench) -> None:
+    bench.subscribe()
+    for number in range(50):
+        bench.publish(b"%d" % number)
+    assert bench.events.offsets() == list(range(1, 51))
+    assert bench.events.data() == [b"%d" % number for number in range(50)]
+
+
+def test_live_publication_carries_its_position(bench: Bench) -> None:
+    bench.subscribe()
+    result = bench.publish()
+    [(_, publication, position)] = bench.events.publications
+    assert position == result.position == StreamPosition(1, result.position.epoch)
+    assert publication.offset == 1
+
+
+def test_first_publication_of_a_stream_carries_the_epoch(bench: Bench) -> None:
+    bench.subscribe()
+    epoch = bench.publish().position.epoch
+    bench.publish()
+    assert [publication.epoch for _, publication, _ in bench.events.publications] == [epoch, ""]
+
+
+def test_no_event_follows_close(bench: Bench) -> None:
+    bench.subscribe()
+    bench.run(bench.broker.close())
+    assert bench.events.publications == []
+    bench.wait(10)
+
+
+# ------------------------------------------------------------------ history
+
+
+def test_publication_without_history_has_no_position(bench: Bench) -> None:
+    assert bench.publish(history=HistoryOptions()) == PublishResult(NO_POSITION, suppressed=False)
+
+
+@pytest.mark.parametrize("options", [HistoryOptions(5, 0.0, 600.0), HistoryOptions(0, 60.0, 600.0)])
+def test_history_needs_both_size_and_ttl(bench: Bench, options: HistoryOptions) -> None:
+    assert bench.publish(history=options).position == NO_POSITION
+
+
+def test_publication_that_skips_history_leaves_the_stream_alone(bench: Bench) -> None:
+    bench.subscribe()
+    first = bench.publish(b"1")
+    bench.publish(b"2", history=HistoryOptions())
+    assert bench.position() == first.position
+    assert bench.events.offsets() == [1, 0]
+
+
+def test_offsets_grow_by_one_within_one_epoch(bench: Bench) -> None:
+    positions = [bench.publish().position for _ in range(3)]
+    assert [position.offset for position in positions] == [1, 2, 3]
+    assert len({position.epoch for position in positions}) == 1
+    assert positions[0].epoch
+
+
+def test_channels_have_streams_of_their_own(bench: Bench) -> None:
+    news = bench.publish(channel="news").position
+    sport = bench.publish(channel="sport").position
+    assert (news.offset, sport.offset) == (1, 1)
+    assert news.epoch != sport.epoch
+
+
+def test_reading_an_unknown_channel_creates_its_epoch(bench: Bench) -> None:
+    position = bench.position()
+    assert position.offset == 0
+    assert position.epoch
+    assert bench.publish().position == StreamPosition(1, position.epoch)
+
+
+def test_history_returns_what_was_published(bench: Bench) -> None:
+    info = ClientInfo("42", "client")
+    bench.publish(b"\x00\xff", info=info, tags={"a": "b"})
+    [publication] = bench.history().publications
+    assert (publication.data, publication.offset) == (b"\x00\xff", 1)
+    assert publication.info == info
+    assert publication.tags == {"a": "b"}
+
+
+def test_at_most_size_publications_are_kept(bench: Bench) -> None:
+    for _ in range(8):
+        bench.publish()
+    assert bench.kept() == [4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize(
+    ("limit", "since", "reverse", "expected"),
+    [
+        (0, None, False, []),
+        (2, None, False, [4, 5]),
+        (2, None, True, [8, 7]),
+        (-1, None, True, [8, 7, 6, 5, 4]),
+        (100, None, False, [4, 5, 6, 7, 8]),
+        (-1, 5, False, [6, 7, 8]),
+        (1, 5, False, [6]),
+        (-1, 6, True, [5, 4]),
+        (1, 6, True, [5]),
+        (-1, 1, False, [4, 5, 6, 7, 8]),
+        (-1, 8, False, []),
+        (-1, 20, False, []),
+        (-1, 9, True, [8, 7, 6, 5, 4]),
+        (-1, 4, True, []),
+        (-1, 1, True, []),
+    ],
+)
+def test_history_filter(
+    bench: Bench, limit: int, since: int | None, reverse: bool, expected: list[int]
+) -> None:
+    for _ in range(8):
+        top = bench.publish().position
+    position = None if since is None else StreamPosition(since, top.epoch)
+    history = bench.history(limit, position, reverse=reverse)
+    assert [publication.offset for publication in history.publications] == expected
+    assert history.position == top
+
+
+def test_empty_epoch_is_not_compared(bench: Bench) -> None:
+    bench.publish()
+    bench.publish()
+    assert bench.kept(StreamPosition(1, "")) == [2]
+
+
+@pytest.mark.parametrize("limit", [0, -1, 10])
+def test_wrong_epoch_is_unrecoverable(bench: Bench, limit: int) -> None:
+    bench.publish()
+    with pytest.raises(ClientError) as caught:
+        bench.history(limit, StreamPosition(1, "elsewhen"))
+    assert caught.value.error is UNRECOVERABLE_POSITION
+
+
+def test_remove_history_keeps_epoch_and_top(bench: Bench) -> None:
+    bench.publish()
+    top = bench.publish().position
+    bench.remove_history()
+    assert bench.history() == History([], top)
+    assert bench.publish().position == StreamPosition(3, top.epoch)
+    assert bench.kept() == [3]
+
+
+def test_remove_history_of_an_unknown_channel_is_harmless(bench: Bench) -> None:
+    bench.remove_history("never")
+    assert bench.position("never").offset == 0
+
+
+def test_publications_expire_and_the_position_stays(bench: Bench) -> None:
+    top = bench.publish().position
+    bench.wait(61)
+    assert bench.history() == History([], top)
+    assert bench.publish().position == StreamPosition(2, top.epoch)
+    assert bench.kept() == [2]
+
+
+def test_each_publication_extends_the_life_of_all(bench: Bench) -> None:
+    bench.publish()
+    bench.wait(40)
+    bench.publish()
+    bench.wait(40)
+    assert bench.kept() == [1, 2]
+
+
+def test_reading_does_not_extend_the_life_of_publications(bench: Bench) -> None:
+    bench.publish()
+    bench.wait(40)
+    assert bench.kept() == [1]
+    bench.wait(40)
+    assert bench.kept() == []
+
+
+def test_stream_restarts_with_a_new_epoch_after_its_meta_ttl(bench: Bench) -> None:
+    old = bench.publish().position
+    bench.wait(601)
+    new = bench.position()
+    assert new.offset == 0
+    assert new.epoch not in ("", old.epoch)
+    assert bench.publish().position == StreamPosition(1, new.epoch)
+    assert bench.kept() == [1]
+
+
+def test_publish_and_read_extend_the_life_of_the_epoch(bench: Bench) -> None:
+    epoch = bench.publish().position.epoch
+    bench.wait(400)
+    assert bench.publish().position == StreamPosition(2, epoch)
+    bench.wait(400)
+    assert bench.position() == StreamPosition(2, epoch)
+    bench.wait(400)
+    assert bench.position() == StreamPosition(2, epoch)
+
+
+# ------------------------------------------------------------------ idempotency and versions
+
+
+@pytest.mark.parametrize("history", [KEPT, HistoryOptions()])
+def test_same_key_publishes_once_and_answers_the_first_position(
+    bench: Bench, history: HistoryOptions
+) -> None:
+    bench.subscribe()
+    first = bench.publish(b"1", key="k", history=history)
+    bench.publish(b"2", history=history)
+    again = bench.publish(b"3", key="k", history=history)
+    assert not first.suppressed
+    assert again == PublishResult(first.position, suppressed=True)
+    assert bench.events.data() == [b"1", b"2"]
+
+
+def test_same_key_in_another_channel_is_another_key(bench: Bench) -> None:
+    bench.publish(channel="news", key="k")
+    assert not bench.publish(channel="sport", key="k").suppressed
+    assert not bench.publish(channel="a_b", key="c").suppressed
+    assert not bench.publish(channel="a", key="b_c").suppressed
+
+
+def test_key_counts_for_five_minutes_from_the_first_use(bench: Bench) -> None:
+    bench.publish(key="k")
+    bench.wait(200)
+    assert bench.publish(key="k").suppressed
+    bench.wait(101)
+    assert not bench.publish(key="k").suppressed
+    assert bench.publish(key="k").suppressed
+
+
+def test_suppressed_publication_does_not_extend_the_life_of_the_stream(bench: Bench) -> None:
+    bench.publish(key="k", version=5)
+    bench.wait(40)
+    bench.publish(key="k", version=6)
+    bench.publish(version=5)
+    bench.wait(40)
+    assert bench.kept() == []
+
+
+def test_version_not_above_the_stored_one_is_suppressed_with_the_current_position(bench: Bench) -> None:
+    bench.subscribe()
+    bench.publish(b"1", version=5)
+    top = bench.publish(b"2").position  # no version: neither checked nor stored
+    assert bench.publish(b"3", version=5) == PublishResult(top, suppressed=True)
+    assert bench.publish(b"4", version=4) == PublishResult(top, suppressed=True)
+    assert not bench.publish(b"5", version=6).suppressed
+    assert bench.events.data() == [b"1", b"2", b"5"]
+    assert bench.kept() == [1, 2, 3]
+
+
+def test_version_of_another_version_epoch_passes_and_replaces(bench: Bench) -> None:
+    bench.publish(version=5, version_epoch="x")
+    assert not bench.publish(version=1, version_epoch="y").suppressed
+    assert bench.publish(version=1, version_epoch="y").suppressed
+    assert bench.publish(version=1).suppressed
+
+
+def test_version_is_ignored_without_history(bench: Bench) -> None:
+    assert not bench.publish(version=5, history=HistoryOptions()).suppressed
+    assert not bench.publish(version=5, history=HistoryOptions()).suppressed
+
+
+def test_version_outlives_expired_publications_but_not_the_epoch(bench: Bench) -> None:
+    bench.publish(version=5)
+    bench.wait(61)
+    assert bench.publish(version=5).suppressed
+    bench.wait(601)
+    assert not bench.publish(version=5).suppressed
+
+
+def test_publication_suppressed_by_version_does_not_use_up_its_key(bench: Bench) -> None:
+    bench.publish(version=5, version_epoch="x")
+    assert bench.publish(version=5, version_epoch="x", key="k").suppressed
+    assert not bench.publish(version=6, version_epoch="x", key="k").suppressed
