@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from centrifast.protocol.wire import Command, Encoding, Reply
+from centrifast.protocol.wire import Command, Encoding, Pub, Push, Reply
 
 
 class MalformedError(Exception):
@@ -11,7 +11,7 @@ class MalformedError(Exception):
 
 
 class NotJsonError(Exception):
-    """A payload that is not JSON cannot be embedded for a JSON connection (client protocol 2.4): Disconnect 3506."""
+    """A payload that is not JSON has no place on a JSON connection (client protocol 2.4): Disconnect 3506."""
 
 
 class Codec(Protocol):
@@ -20,10 +20,10 @@ class Codec(Protocol):
     encoding: Encoding
 
     def decode(self, frame: bytes) -> Iterator[Command]:
-        """Commands of one transport frame, one at a time: earlier ones take effect before a later one is looked at.
+        """Commands of one transport frame, lazily: earlier ones take effect before a later one is looked at.
 
-        Raises :class:`MalformedError` when the iteration reaches something malformed. An empty command (a pong)
-        comes out as ``Command()``; a command that has an id but no known request as one with that id and nothing set.
+        Raises :class:`MalformedError` when the iteration reaches something malformed. An empty command (a
+        pong) comes out as ``Command()``; one without a known request as one with its id and nothing else.
         """
 
     def encode(self, reply: Reply) -> bytes:
@@ -31,3 +31,9 @@ class Codec(Protocol):
 
         Raises :class:`NotJsonError` (JSON only).
         """
+
+    def encode_push(self, push: Push) -> bytes:
+        """The same for a bare push, as unidirectional transports send it; empty, it is a ping."""
+
+    def encode_publication(self, channel: str, pub: Pub) -> bytes:
+        """The hot message, ``Reply(push=Push(channel=channel, pub=pub))``: made once per publication."""

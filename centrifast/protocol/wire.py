@@ -1,20 +1,35 @@
-"""Messages of the client protocol as values: what a client sends and what it gets (client protocol section 2).
+"""Messages of the client protocol as values: what a client sends and what it gets (client protocol 2).
 
-One struct a message, fields named as on the wire. JSON follows from the structs themselves (zero values are left
-out, payloads are embedded raw); the Protobuf codec maps the same fields by name. Payloads are ``Raw``: their bytes
-pass through unchanged. ``NO_DATA`` is the one empty payload: a field that *is* it is left out.
+One struct a message, fields named as on the wire. JSON follows from the structs themselves (zero values are
+left out, payloads are embedded raw); the Protobuf codec maps the same fields by name. Payloads are ``Raw``:
+their bytes pass through unchanged. ``NO_DATA`` is the empty payload, and an empty one is left out.
 """
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from typing import Annotated
 
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 NO_DATA = Raw(b"")
 
+MAX_UINT64 = 2**64 - 1
+
+# Integers of a request, as wide as in client.proto; anything else is malformed in JSON as it is in Protobuf.
+UInt32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+UInt64 = Annotated[int, Meta(ge=0)]  # the upper bound does not fit into msgspec's Meta: see check_offset
+
+
+def check_offset(offset: int) -> None:
+    """Refuse an offset beyond ``uint64``; while decoding, the ``ValueError`` becomes msgspec's own error."""
+    if offset > MAX_UINT64:
+        raise ValueError("Expected `int` <= 2^64 - 1")
+
 
 class Encoding(Enum):
-    """How a connection's messages are written, in both directions, for its whole life (client protocol 1.1)."""
+    """How a connection's messages are written, both ways and for its whole life (client protocol 1.1)."""
 
     JSON = "json"
     PROTOBUF = "protobuf"
@@ -39,15 +54,18 @@ class SubscribeRequest(Struct, frozen=True):
     token: str = ""
     recover: bool = False
     epoch: str = ""
-    offset: int = 0
+    offset: UInt64 = 0
     data: Raw = NO_DATA
     positioned: bool = False
     recoverable: bool = False
     join_leave: bool = False
     delta: str = ""
     tf: FilterNode | None = None
-    flag: int = 0
-    type: int = 0
+    flag: Int64 = 0
+    type: Int32 = 0
+
+    def __post_init__(self) -> None:
+        check_offset(self.offset)
 
 
 class ConnectRequest(Struct, frozen=True):
@@ -57,7 +75,7 @@ class ConnectRequest(Struct, frozen=True):
     name: str = ""
     version: str = ""
     headers: Mapping[str, str] = {}
-    flag: int = 0
+    flag: Int64 = 0
 
 
 class UnsubscribeRequest(Struct, frozen=True):
@@ -67,7 +85,7 @@ class UnsubscribeRequest(Struct, frozen=True):
 class PublishRequest(Struct, frozen=True):
     channel: str = ""
     data: Raw = NO_DATA
-    type: int = 0
+    type: Int32 = 0
     key: str = ""
 
 
@@ -80,13 +98,16 @@ class PresenceStatsRequest(Struct, frozen=True):
 
 
 class StreamPositionRequest(Struct, frozen=True):
-    offset: int = 0
+    offset: UInt64 = 0
     epoch: str = ""
+
+    def __post_init__(self) -> None:
+        check_offset(self.offset)
 
 
 class HistoryRequest(Struct, frozen=True):
     channel: str = ""
-    limit: int = 0
+    limit: Int32 = 0
     since: StreamPositionRequest | None = None
     reverse: bool = False
 
@@ -107,7 +128,7 @@ class RefreshRequest(Struct, frozen=True):
 class SubRefreshRequest(Struct, frozen=True):
     channel: str = ""
     token: str = ""
-    type: int = 0
+    type: Int32 = 0
 
 
 Request = (
@@ -126,9 +147,9 @@ Request = (
 
 
 class Command(Struct, frozen=True):
-    """What a client sends: an id and one request; of several the first in this order counts (client protocol 2.2)."""
+    """What a client sends: an id and one request; of several the first in this order counts."""
 
-    id: int = 0
+    id: UInt32 = 0
     connect: ConnectRequest | None = None
     subscribe: SubscribeRequest | None = None
     unsubscribe: UnsubscribeRequest | None = None
@@ -289,6 +310,7 @@ class Push(Struct, frozen=True, omit_defaults=True):
     unsubscribe: Unsubscribe | None = None
     message: Message | None = None
     subscribe: Subscribe | None = None
+    connect: ConnectResult | None = None  # unidirectional transports: the first push
     disconnect: DisconnectPush | None = None
     refresh: Refresh | None = None
 
