@@ -1,6 +1,6 @@
 """What every Broker must keep (``engine/contract.py``, engines specification 1.3, 1.4 and appendix B).
 
-A broker joins by one more line in ``KINDS``. Time passes through ``Bench.wait``, in whole seconds only, because
+A broker joins by one more line in ``KINDS``. Time passes through ``Bench.wait``, in whole seconds because
 stores count in them.
 """
 
