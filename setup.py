@@ -24,6 +24,8 @@ MACROS: dict[str, list[tuple[str, str | None]]] = {
     "asan": [("CENTRIFAST_DEBUG", "1")],
 }
 MODULES = {
+    "centrifast._framing": "centrifast/_framing.pyx",
+    "centrifast._wheel": "centrifast/_wheel.pyx",
     "centrifast._core": "centrifast/_core.pyx",
     "centrifast.transports._connection": "centrifast/transports/_connection.pyx",
     "centrifast_loadgen._client": "tools/loadgen/centrifast_loadgen/_client.pyx",
@@ -38,7 +40,7 @@ setup(
                 extra_compile_args=COMPILE_ARGUMENTS[BUILD],
                 extra_link_args=["-fsanitize=address,undefined"] if BUILD == "asan" else [],
                 define_macros=MACROS[BUILD],
-                depends=[str(path) for path in Path(source).parent.glob("*.pxd")],
+                depends=[str(path) for path in Path("centrifast").glob("*.pxd")],
             )
             for name, source in MODULES.items()
             if Path(source).exists()

@@ -1,20 +1,10 @@
 """Broadcast core: who gets which bytes, and when they are written. See _core.pyx for how it works."""
 
 from cpython.object cimport PyObject
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t
 
-
-cdef class Variant:
-    """One way messages are written: encoding and framing. One object each for the whole process."""
-    cdef:
-        readonly str name
-        uint8_t opcode          # first byte of a frame: FIN and the WebSocket opcode
-        bytes separator         # between messages of one frame
-        Py_ssize_t max_messages # in one frame
-        readonly bytes ping     # the message that is a server ping
-        readonly bytes pong     # the message that is a client pong
-
-    cpdef bytes frame(self, list messages)
+from centrifast._framing cimport Variant
+from centrifast._wheel cimport Timed, TimingWheel
 
 
 cdef struct Membership:
@@ -87,26 +77,13 @@ cdef class Channel:
     cpdef broadcast(self, Variant variant, bytes message)
 
 
-cdef class TimingWheel:
-    """Deadlines of every sink on one clock."""
-    cdef:
-        PyObject** slots        # heads of intrusive lists; borrowed, a sink unlinks itself when it closes
-        double resolution
-        readonly double now     # as of the last advance
-        Py_ssize_t tick
-
-    cdef int insert(self, Sink sink, double when) except -1
-    cdef int remove(self, Sink sink) except -1
-    cpdef advance(self, double now)
-
-
-cdef class Sink:
+cdef class Sink(Timed):
     """One connection's output: the only way bytes reach its socket."""
     cdef:
         Drain drain
         TimingWheel wheel
         readonly Variant variant
-        object owner            # on_sink_failed(reason), on_sink_wake(); dropped in close()
+        readonly object owner   # on_sink_failed(reason), on_sink_wake(); dropped in close()
         object transport        # asyncio transport; dropped in close()
         int fd
         bint direct             # the descriptor may be written (no TLS)
@@ -122,9 +99,6 @@ cdef class Sink:
         int membership_count, membership_capacity
         double ping_interval, pong_timeout
         double ping_at, pong_by, write_by, wake_at  # deadlines on the wheel's clock; 0 = none
-        PyObject* wheel_next    # borrowed neighbours in the wheel's slot
-        PyObject* wheel_previous
-        Py_ssize_t wheel_slot   # -1 = not in the wheel
 
     cpdef send(self, bytes message)
     cpdef send_frame(self, bytes frame)
@@ -137,7 +111,6 @@ cdef class Sink:
     cdef int flush(self) except -1
     cdef int write_rest(self, bytes data, Py_ssize_t sent) except -1
     cdef int reschedule(self) except -1
-    cdef int expire(self, double now) except -1
     cdef int find(self, Subscribers subscribers) except -2
     cdef int add_membership(self, Subscribers subscribers, Py_ssize_t index) except -1
     cdef int remove_membership(self, int slot) except -1
@@ -146,6 +119,3 @@ cdef class Sink:
     cpdef bint flush_now(self) except -1
     cpdef drop_queue(self)
     cpdef close(self)
-
-
-cpdef bytes encode_frame(uint8_t opcode, bytes payload)

@@ -30,13 +30,16 @@ entries are only marked as gone (fd -1); holes are filled when it ends.
 from collections import deque
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uint8_t
-from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcpy, memset
+from libc.stdlib cimport free, realloc
+from libc.string cimport memset
+
+from centrifast._framing cimport Variant
+from centrifast._wheel cimport TimingWheel
 
 cdef extern from *:
     """
@@ -71,10 +74,7 @@ cdef enum:
     LATE = -1               # index of a membership whose sink waits in Subscribers.late
     SHORTS = 64             # sockets that did not take a round whole, noted before they are handled
     ROUND_BYTES = 131072    # a round carries no more: one send of this size costs far more than the call itself
-    WHEEL_SLOTS = 1024      # 51 s at the resolution below; a later deadline goes around
     CLOCK_EVERY = 16        # sends between two looks at the clock (a look costs 25 ns, a send 6 µs)
-
-cdef double WHEEL_RESOLUTION = 0.05
 
 cdef Py_ssize_t live_sinks = 0, live_channels = 0, live_subscribers = 0, live_members = 0
 
@@ -89,81 +89,6 @@ def live_objects():
         "subscribers": live_subscribers,
         "members": live_members,
     }
-
-
-cdef inline Py_ssize_t header_size(Py_ssize_t size) noexcept nogil:
-    return 2 if size < 126 else 4 if size < 65536 else 10
-
-
-cdef inline char* write_header(char* target, uint8_t opcode, Py_ssize_t size) noexcept nogil:
-    """Write the header of an unmasked frame (RFC 6455 section 5.2); return where its payload starts."""
-    cdef int i
-    target[0] = <char>opcode
-    if size < 126:
-        target[1] = <char>size
-        return target + 2
-    if size < 65536:
-        target[1] = 126
-        target[2] = <char>(size >> 8)
-        target[3] = <char>(size & 255)
-        return target + 4
-    target[1] = 127
-    for i in range(8):
-        target[2 + i] = <char>((size >> (8 * (7 - i))) & 255)
-    return target + 10
-
-
-cpdef bytes encode_frame(uint8_t opcode, bytes payload):
-    """One whole, unmasked frame; *opcode* is its first byte, FIN bit included."""
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(payload)
-    cdef bytes frame = PyBytes_FromStringAndSize(NULL, header_size(size) + size)
-    memcpy(write_header(PyBytes_AS_STRING(frame), opcode, size), PyBytes_AS_STRING(payload), size)
-    return frame
-
-
-@cython.final
-cdef class Variant:
-    """How messages of one encoding are put into WebSocket frames: at most *max_messages* each, *separator* between."""
-
-    def __cinit__(self, str name not None, int opcode, bytes separator not None, bytes ping not None,
-                  bytes pong not None, Py_ssize_t max_messages=16):
-        self.name = name
-        self.opcode = 0x80 | opcode
-        self.separator = separator
-        self.ping = ping
-        self.pong = pong
-        self.max_messages = max_messages
-
-    @cython.boundscheck(False)  # every index below is under PyList_GET_SIZE(messages), which nothing changes here
-    @cython.wraparound(False)
-    cpdef bytes frame(self, list messages):
-        """All *messages* as consecutive frames in one buffer."""
-        cdef Py_ssize_t total = PyList_GET_SIZE(messages), gap = PyBytes_GET_SIZE(self.separator)
-        cdef Py_ssize_t start, i, end, size, whole = 0
-        cdef bytes buffer, message
-        cdef char* target
-        for start in range(0, total, self.max_messages):
-            end = min(start + self.max_messages, total)
-            size = gap * (end - start - 1)
-            for i in range(start, end):
-                size += PyBytes_GET_SIZE(<bytes>messages[i])
-            whole += header_size(size) + size
-        buffer = PyBytes_FromStringAndSize(NULL, whole)
-        target = PyBytes_AS_STRING(buffer)
-        for start in range(0, total, self.max_messages):
-            end = min(start + self.max_messages, total)
-            size = gap * (end - start - 1)
-            for i in range(start, end):
-                size += PyBytes_GET_SIZE(<bytes>messages[i])
-            target = write_header(target, self.opcode, size)
-            for i in range(start, end):
-                message = <bytes>messages[i]
-                if i > start and gap:
-                    memcpy(target, PyBytes_AS_STRING(self.separator), gap)
-                    target += gap
-                memcpy(target, PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
-                target += PyBytes_GET_SIZE(message)
-        return buffer
 
 
 @cython.final
@@ -236,13 +161,15 @@ cdef class Drain:
                 if done % CLOCK_EVERY == 0 and centrifast_monotonic() >= deadline:
                     break
             self.dirty_sinks = sinks[done:] + self.dirty_sinks
-        # While an array holds more than a connection may have waiting, the loop is not served: publishers wait.
-        while self.dirty_subscribers and (self.overfull or centrifast_monotonic() < deadline):
+        while self.dirty_subscribers:  # some of a round in every slice, even if outboxes took all of its time
             subscribers = <Subscribers>self.dirty_subscribers.popleft()
             if subscribers.write_round(deadline):
                 self.dirty_subscribers.append(subscribers)  # at the end: channels take turns
             else:
                 subscribers.dirty = False
+            # While an array holds more than a connection may have waiting, the loop is not served: publishers wait.
+            if not self.overfull and centrifast_monotonic() >= deadline:
+                break
         if self.failed:
             self.report()
         if self.dirty_sinks or self.dirty_subscribers or self.failed:
@@ -578,81 +505,7 @@ cdef class Channel:
 
 
 @cython.final
-cdef class TimingWheel:
-    """Hashed timing wheel (Varghese and Lauck, 1987, scheme 6): one timer for all deadlines of all sinks.
-
-    ``advance`` is called every ``resolution`` seconds; a deadline is noticed at most that much late.
-    """
-
-    def __cinit__(self, double now):
-        self.slots = <PyObject**>calloc(WHEEL_SLOTS, sizeof(PyObject*))
-        if self.slots == NULL:
-            raise MemoryError()
-        self.resolution = WHEEL_RESOLUTION
-        self.now = now
-        self.tick = <Py_ssize_t>(now / self.resolution)
-
-    def __dealloc__(self):
-        free(self.slots)
-
-    @property
-    def resolution_s(self):
-        """Seconds between two calls of ``advance``."""
-        return self.resolution
-
-    cdef int insert(self, Sink sink, double when) except -1:
-        cdef Py_ssize_t tick = <Py_ssize_t>(when / self.resolution) + 1
-        cdef Py_ssize_t slot
-        cdef PyObject* head
-        if tick <= self.tick:
-            tick = self.tick + 1
-        elif tick >= self.tick + WHEEL_SLOTS:
-            tick = self.tick + WHEEL_SLOTS - 1  # looked at then, and put back if it is still ahead
-        slot = tick % WHEEL_SLOTS
-        head = self.slots[slot]
-        sink.wheel_slot = slot
-        sink.wheel_previous = NULL
-        sink.wheel_next = head
-        if head != NULL:
-            (<Sink>head).wheel_previous = <PyObject*>sink
-        self.slots[slot] = <PyObject*>sink
-        return 0
-
-    cdef int remove(self, Sink sink) except -1:
-        if sink.wheel_slot < 0:
-            return 0
-        if sink.wheel_previous != NULL:
-            (<Sink>sink.wheel_previous).wheel_next = sink.wheel_next
-        else:
-            self.slots[sink.wheel_slot] = sink.wheel_next
-        if sink.wheel_next != NULL:
-            (<Sink>sink.wheel_next).wheel_previous = sink.wheel_previous
-        sink.wheel_next = sink.wheel_previous = NULL
-        sink.wheel_slot = -1
-        return 0
-
-    cpdef advance(self, double now):
-        """Serve every deadline up to *now*."""
-        cdef Py_ssize_t target = <Py_ssize_t>(now / self.resolution), slot
-        cdef list due = []
-        cdef Sink sink
-        self.now = now
-        if target - self.tick > WHEEL_SLOTS:
-            self.tick = target - WHEEL_SLOTS  # the loop stood still for a whole turn: look at each slot once
-        while self.tick < target:
-            self.tick += 1
-            slot = self.tick % WHEEL_SLOTS
-            while self.slots[slot] != NULL:
-                sink = <Sink>self.slots[slot]
-                self.remove(sink)
-                due.append(sink)
-        for sink in due:  # only after unlinking: what is called here may close any other sink
-            if not sink.closed:
-                sink.expire(now)
-
-
-@cython.final
-cdef class Sink:
+cdef class Sink(Timed):
     """One connection's output and its deadlines.
 
     *transport* is the asyncio transport that takes what the socket did not; its write-buffer limits must be 0 so that
@@ -671,7 +524,6 @@ cdef class Sink:
         self.transport = transport
         self.fd = fd
         self.direct = direct
-        self.wheel_slot = -1
         drain.cover(fd)
         drain.writable[fd] = direct
         if CENTRIFAST_COUNT:
@@ -864,6 +716,8 @@ cdef class Sink:
     cdef int expire(self, double now) except -1:
         """Serve the deadlines that have passed."""
         cdef object owner = self.owner
+        if self.closed:  # by what another one of the same tick called
+            return 0
         if 0 < self.pong_by <= now:
             self.pong_by = 0
             self.drain.fail(self, NO_PONG)

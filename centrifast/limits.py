@@ -12,11 +12,11 @@ FAILED_CONNECT_LINGER = 5.0
 MAX_TTL = 365 * 24 * 3600
 """Seconds; what clients are told of an expiration is capped at a year (client protocol 3.3)."""
 
-SESSION_BACKLOG = 64
-"""Frames a session keeps while a command waits; reading is paused before, so more never arrive."""
-
 DRAIN_SLICE = 0.001
 """Seconds of writing before the loop serves its sockets again (architecture 5.3)."""
 
 DISCONNECT_BATCH = 1000
 """Clients disconnected at shutdown between two turns of the loop."""
+
+CONNECTION_LIMIT_LOG_INTERVAL = 3.0
+"""Seconds between two log lines about the connection limit (server specification 2.5)."""

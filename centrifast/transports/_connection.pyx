@@ -29,7 +29,9 @@ from picows.picows import WSProtocol
 
 from picows.picows cimport MemoryBuffer, WSFrame, WSListener, WSMsgType, WSTransport
 
-from centrifast._core cimport Drain, Sink, TimingWheel, Variant, encode_frame
+from centrifast._core cimport Drain, Sink
+from centrifast._framing cimport Variant, encode_frame
+from centrifast._wheel cimport TimingWheel
 
 from http import HTTPStatus
 
@@ -160,8 +162,8 @@ cdef bint is_utf8(const char* data, Py_ssize_t size):
 cdef class Connection(WSListener):
     """A WebSocket connection. *handler_factory* is called with it once it is open and returns its handler:
 
-    ``on_message(payload: bytes, is_text: bool)``, ``on_stray_pong()``, ``on_sink_failed(reason: int)``,
-    ``on_wake()`` and ``on_closed()``, the last exactly once.
+    ``on_message(payload: bytes, is_text: bool)``, ``on_sink_failed(reason: int)``, ``on_wake()``
+    and ``on_closed()``, the last exactly once.
     """
 
     cdef:
@@ -170,7 +172,7 @@ cdef class Connection(WSListener):
         Settings settings
         Variant variant
         object handler_factory      # dropped when the handler exists
-        object handler              # dropped in on_lost()
+        readonly object handler     # dropped in on_lost()
         WSTransport transport       # dropped in on_lost()
         object underlying           # the asyncio transport; dropped in on_lost()
         list fragments              # of a message that has begun; None = none

@@ -1,0 +1,67 @@
+# The verbs to learn: run, test, build, check, bench. Each does its own set-up on a fresh Debian or Ubuntu machine
+# that has only python3 (3.11 or newer) and make.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find centrifast tools/loadgen -name '*.pyx' -o -name '*.pxd' | grep -v build)
+CONFIG ?= examples/quickstart.json
+
+.PHONY: run test build check format docs bench leaks clean
+
+run: build
+	@PORT=$$($(BIN)/python -c 'import json; print(json.load(open("$(CONFIG)"))["http_server"]["port"])'); \
+	KEY=$$($(BIN)/python -c 'import json; print(json.load(open("$(CONFIG)"))["http_api"]["key"])'); \
+	echo; \
+	echo "  Open      http://localhost:$$PORT/"; \
+	echo "  and type  curl -X POST http://localhost:$$PORT/api/publish -H 'X-API-Key: $$KEY' \\"; \
+	echo "              -d '{\"channel\": \"news\", \"data\": {\"text\": \"hello\"}}'"; \
+	echo "  Stop with Ctrl-C."; \
+	echo
+	@exec $(BIN)/centrifast -c $(CONFIG)
+
+build: $(VENV)/.built
+
+# A virtual environment with everything that building, checking and testing needs.
+$(VENV)/.installed: pyproject.toml tools/setup-system.sh
+	@bash tools/setup-system.sh build
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing Python packages"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev 'picows==2.3.1'
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.installed setup.py $(SOURCES)
+	@echo "building the extensions"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable .
+	@touch $@
+
+check: build
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/cython-lint centrifast tools/loadgen
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --ignore-missing-stub \
+		--allowlist tools/stubtest-allowlist.txt \
+		centrifast._core centrifast._framing centrifast._wheel centrifast.transports._connection \
+		centrifast_loadgen._client
+
+test: check
+	@bash tools/setup-system.sh test
+	@cd tests/sdk/javascript && npm install --silent --no-audit --no-fund
+	$(BIN)/python -m pytest
+
+format: build
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: build
+	$(BIN)/python tools/reference.py
+
+bench: build
+	for question in fanout publish memory api_latency; do $(BIN)/python -m bench.$$question || exit 1; done
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+	find centrifast tools -name '*.so' -delete

@@ -1,0 +1,120 @@
+"""connect: who is this, and what does it get (client protocol 3.3, server specification 5.1)."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Raw
+
+from centrifast import __version__, errors, log
+from centrifast.auth.claims import ConnectionClaims, SubscriptionOptions
+from centrifast.auth.tokens import InvalidTokenError, TokenExpiredError
+from centrifast.client import permissions
+from centrifast.errors import ClientError, Disconnect
+from centrifast.limits import MAX_TTL
+from centrifast.protocol.wire import NO_DATA, ConnectRequest, ConnectResult, SubscribeRequest, SubscribeResult
+
+if TYPE_CHECKING:
+    from centrifast.client.session import Session
+
+ANONYMOUS = ConnectionClaims(user="")
+
+
+async def handle_connect(session: "Session", request: ConnectRequest) -> ConnectResult:
+    """Authenticate, register, make the server-side subscriptions."""
+    from centrifast.client.session import State
+
+    if session.state is not State.CONNECTING:
+        raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
+    node = session.node
+    client = node.config.client
+    claims = credentials(session, request.token)
+    if not claims.user and request.token and client.disallow_anonymous_connection_tokens:
+        raise Disconnect(errors.PERMISSION_DENIED_DISCONNECT)
+    if claims.user and 0 < client.user_connection_limit <= node.hub.count_of(claims.user):
+        raise Disconnect(errors.CONNECTION_LIMIT)
+    ttl = time_to_live(session, claims)
+    wanted = server_side_subscriptions(session, claims, request.subs)
+    if len(wanted) > client.channel_limit:
+        raise Disconnect(errors.CHANNEL_LIMIT)
+
+    session.user = claims.user
+    session.conn_info = claims.info
+    session.state = State.CONNECTED
+    session.sink.wake_in(ttl + client.expired_close_delay if ttl else -1)
+    node.hub.add_client(session)
+    results = {}
+    for channel, options in wanted.items():
+        await node.add_subscription(session, channel, server_side=True, chan_info=options.info)
+        session.check_open()
+        results[channel] = SubscribeResult(data=Raw(options.data) if options.data else NO_DATA)
+    return ConnectResult(
+        client=session.client,
+        version=f"centrifast {__version__}",
+        expires=ttl > 0,
+        ttl=ttl,
+        subs=results or None,
+        ping=max(0, int(client.ping_interval)),
+        pong=client.ping_interval > 0 and client.pong_timeout > 0,
+        time=int(node.clock.unix() * 1000) if client.connect_include_server_time else 0,
+    )
+
+
+def credentials(session: "Session", token: str) -> ConnectionClaims:
+    """The claims of the token, or the anonymous user where that is allowed."""
+    client = session.node.config.client
+    if token:
+        try:
+            return session.node.tokens.verify_connection(token)
+        except InvalidTokenError as invalid:
+            log.info("connection token refused", client=session.client, detail=str(invalid))
+            raise Disconnect(errors.INVALID_TOKEN) from invalid
+        except TokenExpiredError as expired:
+            raise ClientError(errors.TOKEN_EXPIRED) from expired
+    if client.allow_anonymous_connect_without_token or client.insecure:
+        return ANONYMOUS
+    raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
+
+
+def time_to_live(session: "Session", claims: ConnectionClaims) -> int:
+    """Whole seconds until the credentials expire, at least 1; 0 = never. Raises EXPIRED."""
+    if not claims.expire_at or session.node.config.client.insecure:
+        return 0
+    left = claims.expire_at - session.node.clock.unix()
+    if left <= 0:
+        raise ClientError(errors.EXPIRED)
+    session.expires_at = claims.expire_at
+    return min(max(1, math.floor(left)), MAX_TTL)
+
+
+def server_side_subscriptions(
+    session: "Session", claims: ConnectionClaims, own: Mapping[str, SubscribeRequest]
+) -> dict[str, SubscriptionOptions]:
+    """Channels of the token, and those of the client's own list that it could subscribe to (client protocol 8.1).
+
+    Raises UNKNOWN_CHANNEL for the token's, Disconnect 3501 for the client's own.
+    """
+    rules = session.node.rules
+    wanted = dict(claims.subs)
+    for channel in wanted:
+        rules.options_of(channel)
+    for channel in own:
+        if channel in wanted:
+            continue
+        try:
+            options = rules.options_of(channel)
+        except ClientError as unknown:
+            raise Disconnect(errors.BAD_REQUEST_DISCONNECT) from unknown
+        if permissions.may_have_at_connect(
+            rules, channel, options, claims.user, insecure=session.node.config.client.insecure
+        ):
+            wanted[channel] = SubscriptionOptions()
+    return wanted
+
+
+def start_timers(session: "Session") -> None:
+    """Pings begin after half to a whole interval, so that they spread evenly (client protocol 4.1)."""
+    client = session.node.config.client
+    if client.ping_interval > 0:
+        first = client.ping_interval * (0.5 + session.node.clock.random() / 2)
+        session.sink.start_pings(first, client.ping_interval, max(0.0, client.pong_timeout))

@@ -1,0 +1,42 @@
+"""Which handler serves which request, in the order that decides between several (client protocol 2.2)."""
+
+from typing import TYPE_CHECKING
+
+from centrifast import errors
+from centrifast.client.commands import connect, publish, rpc, subscribe, unavailable, unsubscribe
+from centrifast.errors import Disconnect
+from centrifast.protocol.wire import Command, Reply
+
+if TYPE_CHECKING:
+    from centrifast.client.session import Session
+
+
+async def handle(session: "Session", command: Command) -> Reply | None:  # one line a request: the table itself
+    """Serve *command*; None where the protocol has no reply. Raises ClientError or Disconnect."""
+    if command.connect is not None:
+        return Reply(id=command.id, connect=await connect.handle_connect(session, command.connect))
+    if command.subscribe is not None:
+        return Reply(id=command.id, subscribe=await subscribe.handle_subscribe(session, command.subscribe))
+    if command.unsubscribe is not None:
+        return Reply(id=command.id, unsubscribe=unsubscribe.handle_unsubscribe(session, command.unsubscribe))
+    if command.publish is not None:
+        return Reply(id=command.id, publish=await publish.handle_publish(session, command.publish))
+    if command.presence is not None:
+        unavailable.refuse_channel_command(session, command.presence.channel)
+    if command.presence_stats is not None:
+        unavailable.refuse_channel_command(session, command.presence_stats.channel)
+    if command.history is not None:
+        unavailable.refuse_channel_command(session, command.history.channel)
+    if command.rpc is not None:
+        return Reply(id=command.id, rpc=rpc.handle_rpc(session, command.rpc))
+    if command.send is not None:
+        raise Disconnect(errors.NOT_AVAILABLE_DISCONNECT)  # nothing here receives it (client protocol 3.10)
+    if command.refresh is not None or command.sub_refresh is not None:
+        unavailable.refuse_refresh(command)
+    raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
+
+
+def after_reply(session: "Session", command: Command) -> None:
+    """What must follow the reply: the ping timer starts when the client knows of it."""
+    if command.connect is not None:
+        connect.start_timers(session)

@@ -1,0 +1,246 @@
+"""One client's session: its state, its timers, and the way from a command to its handler.
+
+How it works
+------------
+The transport calls ``on_message`` with the bytes of one frame. Commands are taken in order; each is handled before
+the next is looked at (client protocol 3.2). A handler is a coroutine, run at once (``eager``): with the memory engine
+none ever waits, so no task is made. When one does wait, reading is paused, what has already arrived is kept, and the
+task goes on with it when the handler is done.
+
+    CONNECTING ──connect answered──▶ CONNECTED ──▶ CLOSED
+        │  └─ connect answered with an error ──▶ FAILED: nothing more is read, dropped after FAILED_CONNECT_LINGER
+        └──── no connect within client.stale_close_delay: Disconnect 3502
+
+After every wait the client may be gone (invariant 6): handlers call ``check_open`` before they touch hub or engine.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from centrifast import eager, errors, log
+from centrifast._core import NO_PONG, SLOW, Sink
+from centrifast.client import commands
+from centrifast.client.transport import ClientTransport, close_with
+from centrifast.errors import ClientError, Disconnect, DisconnectCode
+from centrifast.limits import FAILED_CONNECT_LINGER
+from centrifast.model import ClientInfo
+from centrifast.protocol import wire
+from centrifast.protocol.codec import Codec, MalformedError, NotJsonError
+from centrifast.protocol.wire import Command, Push, Reply
+
+if TYPE_CHECKING:
+    from centrifast.node import Node
+
+
+class State(Enum):
+    """Where a session is in its life."""
+
+    CONNECTING = auto()
+    CONNECTED = auto()
+    FAILED = auto()
+    CLOSED = auto()
+
+
+class Subscription:
+    """What a session holds per channel."""
+
+    __slots__ = ("chan_info", "server_side")
+
+    def __init__(self, *, server_side: bool, chan_info: bytes = b"") -> None:
+        self.server_side = server_side
+        self.chan_info = chan_info
+
+
+PLAIN_SUBSCRIPTION = Subscription(server_side=False)
+"""Shared by all client-side subscriptions without info of their own: most of them."""
+
+
+class Closed(Exception):
+    """The session ended while a handler waited; the handler stops where it is."""
+
+
+class Session:
+    """One client connection, from its first byte to its end."""
+
+    __slots__ = (
+        "_backlog",
+        "_codec",
+        "_task",
+        "_transport",
+        "client",
+        "conn_info",
+        "expires_at",
+        "node",
+        "state",
+        "subscriptions",
+        "user",
+    )
+
+    def __init__(self, node: "Node", codec: Codec, transport: ClientTransport) -> None:
+        self.node = node
+        self._codec = codec
+        self._transport = transport
+        self.state = State.CONNECTING
+        self.client = node.clock.new_id()
+        self.user = ""
+        self.conn_info = b""
+        self.expires_at = 0.0  # Unix seconds when the credentials expire; 0 = never
+        self.subscriptions: dict[str, Subscription] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._backlog: list[bytes] | None = None
+        transport.sink.wake_in(node.config.client.stale_close_delay)
+
+    # --------------------------------------------- called by the transport
+
+    def on_message(self, frame: bytes, is_text: bool) -> None:  # noqa: ARG002 - the encoding is agreed, not the opcode
+        """Handle the commands of one transport frame."""
+        if self._task is not None:
+            if self._backlog is None:
+                self._backlog = []
+            self._backlog.append(frame)
+        elif self.state is not State.FAILED:
+            self._run(self._codec.decode(frame))
+
+    def on_sink_failed(self, reason: int) -> None:
+        """The sink can not go on: the client does not read, or did not answer a ping."""
+        self.node.on_sink_failed(reason)
+        if reason == SLOW:
+            log.info("client disconnected as slow", client=self.client, user=self.user)
+            self.disconnect(errors.SLOW, flush=False)
+        elif reason == NO_PONG:
+            self.disconnect(errors.NO_PONG)
+        else:
+            log.info("client does not take what is written", client=self.client, user=self.user)
+            self.disconnect(errors.WRITE_ERROR, flush=False)
+
+    def on_wake(self) -> None:
+        """The deadline set with ``sink.wake_in`` has passed: what it means depends on the state."""
+        if self.state is State.CONNECTING:
+            self.disconnect(errors.STALE)
+        elif self.state is State.FAILED:
+            self._transport.abort()
+        elif self.state is State.CONNECTED and self.expires_at:
+            self.disconnect(errors.CONNECTION_EXPIRED)
+
+    def on_closed(self) -> None:
+        """The peer is gone or going."""
+        self._end(deliver=False)
+
+    # ------------------------------------------------ called by the server
+
+    def send(self, reply: Reply) -> None:
+        """Queue one message for the client.
+
+        A payload that is no JSON for a JSON client ends the connection with 3506 (client protocol 2.4).
+        """
+        if self.state is State.CLOSED:
+            return
+        try:
+            message = self._codec.encode(reply)
+        except NotJsonError:
+            self.disconnect(errors.INAPPROPRIATE_PROTOCOL)
+        else:
+            self._transport.sink.send(message)
+
+    def push(self, push: Push) -> None:
+        """Queue an asynchronous message."""
+        self.send(Reply(push=push))
+
+    def disconnect(self, disconnect: DisconnectCode, *, flush: bool = True) -> None:
+        """End the connection: leave everything, flush, close (client protocol 5.4)."""
+        if self.state is State.CLOSED:
+            return
+        self._end(deliver=flush)
+        log.debug("client disconnected", client=self.client, user=self.user, code=disconnect.code)
+        close_with(self._transport, disconnect, flush=flush)
+
+    def info(self, channel: str = "") -> ClientInfo:
+        """Who this is, as seen by others, with its info in *channel* if it is subscribed."""
+        subscription = self.subscriptions.get(channel)
+        return ClientInfo(
+            self.user, self.client, self.conn_info, subscription.chan_info if subscription is not None else b""
+        )
+
+    def check_open(self) -> None:
+        """Raise :class:`Closed` if the session ended meanwhile; called after every wait (invariant 6)."""
+        if self.state is State.CLOSED:
+            raise Closed
+
+    @property
+    def sink(self) -> Sink:
+        """The connection's output."""
+        return self._transport.sink
+
+    # -------------------------------------------------------------- inside
+
+    def _run(self, received: Iterator[Command]) -> None:
+        """Handle commands until one has to wait."""
+        for command in self._decoded(received):
+            running = eager.start(self._handle(command))
+            if running is not None:
+                self._transport.pause_reading()
+                self._task = running
+                running.add_done_callback(lambda _: self._resume(received))
+                return
+            if self.state not in (State.CONNECTING, State.CONNECTED):
+                return
+
+    def _decoded(self, received: Iterator[Command]) -> Iterator[Command]:
+        try:
+            yield from received
+        except MalformedError as malformed:
+            log.info("client sent something malformed", client=self.client, detail=str(malformed))
+            self.disconnect(errors.BAD_REQUEST_DISCONNECT)
+
+    def _resume(self, received: Iterator[Command]) -> None:
+        """A command that had to wait is done: go on with the rest of its frame, then with what came meanwhile."""
+        self._task = None
+        self._run(received)
+        while self._task is None and self._backlog:
+            self.on_message(self._backlog.pop(0), False)
+        if self._task is None and self.state is not State.CLOSED:
+            self._transport.resume_reading()
+
+    async def _handle(self, command: Command) -> None:
+        """One command, from the checks that hold for all (client protocol 3.1) to its reply."""
+        try:
+            if self.state is State.CONNECTING and command.connect is None:
+                raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
+            if command.id == 0 and command.send is None:
+                if not self._transport.sink.pong():
+                    raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
+                return
+            reply = await commands.handle(self, command)
+        except ClientError as failure:
+            self._answer_error(command, failure.error)
+        except Disconnect as end:
+            self.disconnect(end.disconnect)
+        except Closed:
+            return
+        except Exception:  # noqa: BLE001 - the boundary where a bug costs one command, not the server
+            log.exception("command failed", client=self.client, user=self.user)
+            self._answer_error(command, errors.INTERNAL)
+        else:
+            if reply is not None:
+                self.send(reply)
+                commands.after_reply(self, command)
+
+    def _answer_error(self, command: Command, error: errors.ErrorCode) -> None:
+        self.send(Reply(id=command.id, error=wire.Error(error.code, error.message, error.temporary)))
+        if self.state is State.CONNECTING:
+            self.state = State.FAILED
+            self._transport.sink.wake_in(FAILED_CONNECT_LINGER)
+
+    def _end(self, *, deliver: bool) -> None:
+        """Leave every channel and the hub; the transport is closed by whoever calls this."""
+        if self.state is State.CLOSED:
+            return
+        self.state = State.CLOSED
+        for channel in tuple(self.subscriptions):
+            self.node.remove_subscription(self, channel, deliver=deliver)
+        self.node.hub.remove_client(self)
+        if self._task is not None:
+            self._task.cancel()
+        self._backlog = None

@@ -1,0 +1,35 @@
+"""What a session may ask of the connection it lives on."""
+
+from typing import Protocol
+
+from centrifast._core import Sink
+from centrifast.errors import DisconnectCode
+
+
+class ClientTransport(Protocol):
+    """One open connection. Bytes leave through ``sink`` only (invariant 1)."""
+
+    @property
+    def sink(self) -> Sink:
+        """Its output, closed when the connection is lost."""
+
+    @property
+    def remote_address(self) -> str:
+        """The peer's address, for the log."""
+
+    def close(self, code: int, reason: bytes, flush: bool = True) -> None:
+        """Say why and end; with *flush* what is queued leaves first."""
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the peer until ``resume_reading``."""
+
+    def resume_reading(self) -> None:
+        """Go on reading."""
+
+
+def close_with(transport: ClientTransport, disconnect: DisconnectCode, *, flush: bool = True) -> None:
+    """Close with a row of the table."""
+    transport.close(disconnect.code, disconnect.reason.encode(), flush)

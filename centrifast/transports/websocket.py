@@ -1,0 +1,93 @@
+"""The WebSocket endpoints: from an upgrade request that the front door has checked to a session, or to an echo."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from centrifast._framing import Variant, encode_frame
+from centrifast.client.session import Session
+from centrifast.protocol.http1 import Request
+from centrifast.protocol.negotiation import choose_encoding
+from centrifast.transports._connection import Connection, Handler, Settings, accept
+from centrifast.transports.front_door import UpgradeRefusal
+from centrifast.transports.origin import OriginPolicy
+
+if TYPE_CHECKING:
+    from centrifast.node import Node
+    from centrifast.protocol.codec import Codec
+    from centrifast.protocol.wire import Encoding
+
+FORBIDDEN = UpgradeRefusal(403, b"Forbidden")
+FULL = UpgradeRefusal(503, b"")
+
+OPCODE_TEXT = 0x81
+OPCODE_BINARY = 0x82
+
+
+class WebSocketEndpoint:
+    """``/connection/websocket``: the bidirectional client protocol (client protocol 1.2, server specification 2.5)."""
+
+    def __init__(
+        self,
+        node: "Node",
+        settings: Settings,
+        origins: OriginPolicy,
+        encodings: "Mapping[Encoding, tuple[Variant, Codec]]",
+    ) -> None:
+        self._node = node
+        self._settings = settings
+        self._origins = origins
+        self._variants = {encoding: variant for encoding, (variant, _) in encodings.items()}
+        self._factories: dict[Encoding, Callable[[Connection], Handler]] = {
+            encoding: self._session_factory(codec) for encoding, (_, codec) in encodings.items()
+        }
+
+    def _session_factory(self, codec: "Codec") -> Callable[[Connection], Handler]:
+        return lambda connection: Session(self._node, codec, connection)
+
+    def upgrade(self, transport: asyncio.Transport, request: Request, rest: bytes) -> UpgradeRefusal | None:
+        """Take the connection over, or say why not."""
+        if not self._node.admits_connection():
+            return FULL
+        if not self._origins.allows(request.headers.get("origin")):
+            return FORBIDDEN
+        encoding, subprotocol = choose_encoding(request.query, request.headers.get("sec-websocket-protocol"))
+        connection = Connection(self._settings, self._variants[encoding], self._factories[encoding])
+        key = request.headers["sec-websocket-key"]
+        accept(transport, self._settings, connection, key, subprotocol, rest)
+        return None
+
+
+class EchoEndpoint:
+    """``/debug/echo``: sends every message back, on the same stack, for conformance suites."""
+
+    def __init__(self, settings: Settings, variant: Variant) -> None:
+        self._settings = settings
+        self._variant = variant
+
+    def upgrade(self, transport: asyncio.Transport, request: Request, rest: bytes) -> UpgradeRefusal | None:
+        """Take the connection over."""
+        connection = Connection(self._settings, self._variant, Echo)
+        accept(transport, self._settings, connection, request.headers["sec-websocket-key"], None, rest)
+        return None
+
+
+class Echo:
+    """Handler of an echo connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def on_message(self, payload: bytes, is_text: bool) -> None:
+        """Send it back as it came."""
+        self._connection.sink.send_frame(encode_frame(OPCODE_TEXT if is_text else OPCODE_BINARY, payload))
+
+    def on_sink_failed(self, reason: int) -> None:  # noqa: ARG002 - whatever the reason, it ends
+        """The peer does not read."""
+        self._connection.abort()
+
+    def on_wake(self) -> None:
+        """No deadline is ever set."""
+
+    def on_closed(self) -> None:
+        """Nothing to clean up."""

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Installs what the system lacks: `build` needs a C compiler and Python's headers, `test` also Node.js, Chromium and
+# OpenSSL's headers (for the plain C floor of the benchmarks). Uses apt where it may, else says what to install.
+set -euo pipefail
+
+missing=()
+need() { # need COMMAND-OR-FILE PACKAGE
+    if [[ $1 == /* ]]; then [[ -e $1 ]] || missing+=("$2"); else command -v "$1" >/dev/null || missing+=("$2"); fi
+}
+
+need gcc gcc
+python_include=$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["include"])')
+need "$python_include/Python.h" python3-dev
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+if [[ ${1:-build} == test ]]; then
+    need node nodejs
+    need npm npm
+    need chromium chromium
+    need chromedriver chromium-driver
+fi
+((${#missing[@]})) || exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "Please install: ${missing[*]} (Debian's names), then run make again." >&2
+    exit 1
+fi
+sudo=()
+if ((EUID != 0)); then
+    if ! command -v sudo >/dev/null; then
+        echo "Please run as root: apt-get install ${missing[*]}   Then run make again." >&2
+        exit 1
+    fi
+    sudo=(sudo)
+fi
+echo "installing ${missing[*]}"
+"${sudo[@]}" apt-get update -qq
+DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq "${missing[@]}" >/dev/null
