@@ -1,0 +1,1 @@
+"""From a token to claims; what the claims permit is decided elsewhere."""

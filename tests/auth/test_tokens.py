@@ -1,0 +1,533 @@
+"""The token matrix: which tokens are believed, and what they say."""
+
+import base64
+import hashlib
+import hmac
+import json
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import jwt
+import pytest
+
+from centrifast.auth.claims import (
+    ConnectionClaims,
+    SubscriptionClaims,
+    SubscriptionOptions,
+    SubscriptionOverride,
+)
+from centrifast.auth.issue import issue_token
+from centrifast.auth.tokens import InvalidTokenError, TokenExpiredError, TokenVerifier
+from centrifast.config.schema import TokenConfig
+from centrifast.errors import INTERNAL, ClientError
+from tests.fakes import FakeClock
+
+SECRET = "secret"
+NOW = 1_700_000_000
+CONFIG = TokenConfig(hmac_secret_key=SECRET)
+
+
+def verifier(
+    config: TokenConfig = CONFIG, *, skip_signature: bool = False, now: float = NOW
+) -> TokenVerifier:
+    return TokenVerifier(config, skip_signature=skip_signature, clock=FakeClock(now))
+
+
+def connection(claims: dict[str, Any], config: TokenConfig = CONFIG, *, now: float = NOW) -> ConnectionClaims:
+    """Return what a well signed connection token with these claims says."""
+    return verifier(config, now=now).verify_connection(issue_token(claims, SECRET))
+
+
+def subscription(
+    claims: dict[str, Any], config: TokenConfig = CONFIG, *, now: float = NOW
+) -> SubscriptionClaims:
+    """Return what a well signed subscription token with these claims says."""
+    return verifier(config, now=now).verify_subscription(issue_token({"channel": "news", **claims}, SECRET))
+
+
+BOTH = pytest.mark.parametrize("verify", [connection, subscription])
+
+
+def encode(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
+
+
+def sign(header: bytes, payload: bytes, secret: bytes = SECRET.encode()) -> str:
+    """Return a token of any bytes with a right HS256 signature."""
+    signing_input = f"{encode(header)}.{encode(payload)}"
+    return f"{signing_input}.{encode(hmac.digest(secret, signing_input.encode(), hashlib.sha256))}"
+
+
+HS256 = b'{"alg":"HS256"}'
+
+
+# ------------------------------------------------------------------ form and signature
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+def test_every_hmac_algorithm_is_believed(algorithm: str) -> None:
+    token = issue_token({"sub": "42"}, SECRET, algorithm)
+    assert verifier().verify_connection(token).user == "42"
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+def test_tokens_of_other_makers_are_believed(algorithm: str) -> None:
+    token = jwt.encode({"sub": "42", "exp": NOW + 1}, SECRET, algorithm=algorithm, headers={"kid": "1"})
+    assert verifier().verify_connection(token) == ConnectionClaims("42", NOW + 1)
+
+
+def test_short_key_causes_no_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        config = TokenConfig(hmac_secret_key="x")
+        assert verifier(config).verify_connection(issue_token({"sub": "42"}, "x")).user == "42"
+
+
+def test_wrong_key_is_refused() -> None:
+    with pytest.raises(InvalidTokenError, match="wrong signature"):
+        verifier().verify_connection(issue_token({"sub": "42"}, "other"))
+
+
+def test_changed_payload_is_refused() -> None:
+    header, _, signature = issue_token({"sub": "42"}, SECRET).split(".")
+    with pytest.raises(InvalidTokenError, match="wrong signature"):
+        verifier().verify_connection(f"{header}.{encode(b'{}')}.{signature}")
+
+
+@pytest.mark.parametrize("part", ["", "AAAA"])
+def test_short_or_missing_signature_is_refused(part: str) -> None:
+    token = issue_token({"sub": "42"}, SECRET).rpartition(".")[0]
+    with pytest.raises(InvalidTokenError):
+        verifier().verify_connection(f"{token}.{part}")
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["none", "None", "NONE", "", "hs256", "HS1", "PS256", "RS256", "ES256", "EdDSA"]
+)
+def test_algorithm_without_a_key_of_its_family_is_refused(algorithm: str) -> None:
+    header = json.dumps({"alg": algorithm}).encode()
+    for token in (sign(header, b"{}"), f"{encode(header)}.{encode(b'{}')}."):
+        with pytest.raises(InvalidTokenError):
+            verifier().verify_connection(token)
+
+
+def test_without_any_key_every_token_is_refused() -> None:
+    for secret in ("", SECRET):
+        with pytest.raises(InvalidTokenError):
+            verifier(TokenConfig()).verify_connection(issue_token({"sub": "42"}, secret))
+
+
+PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9
+q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg==
+-----END PUBLIC KEY-----
+"""
+
+
+@pytest.mark.parametrize("option", ["hmac_secret_key", "hmac_previous_secret_key"])
+def test_public_key_can_not_be_an_hmac_secret(option: str) -> None:
+    with pytest.raises(ValueError, match=option) as caught:
+        verifier(replace(CONFIG, **{option: PUBLIC_KEY}))  # type: ignore[arg-type]
+    assert "MFkw" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["rsa_public_key", "ecdsa_public_key", "jwks_public_endpoint", "audience_regex", "issuer_regex"],
+)
+def test_setting_that_is_not_supported_is_not_ignored(option: str) -> None:
+    with pytest.raises(ValueError, match=option):
+        verifier(replace(CONFIG, **{option: "x"}))  # type: ignore[arg-type]
+
+
+def malformed() -> Iterator[str]:
+    good = issue_token({"sub": "42"}, SECRET)
+    header, payload, signature = good.split(".")
+    yield from ("", ".", "..", "...", "x", "a.b.c", "ü.ü.ü")
+    yield f"{header}.{payload}"
+    yield f"{good}.{signature}"
+    yield f"{header}={'.'}{payload}.{signature}"
+    yield f"{good}="
+    yield f" {good}"
+    yield f"{good}\n"
+    yield f"{header}.{payload}+.{signature}"
+    yield sign(b"", b"{}")
+    yield sign(b"[]", b"{}")
+    yield sign(b"null", b"{}")
+    yield sign(b"{", b"{}")
+    yield sign(b'{"alg":256}', b"{}")
+    yield sign(b'{"typ":"JWT"}', b"{}")
+    yield sign(b'{"alg":"HS256","crit":["exp"],"exp":1}', b"{}")
+    yield sign(HS256, b"")
+    yield sign(HS256, b"{")
+    yield sign(HS256, b"[]")
+    yield sign(HS256, b"null")
+    yield sign(HS256, b'"42"')
+    yield sign(HS256, b'{"sub":"\xff"}')
+    yield sign(HS256, b'{"info":"\xff"}')
+    yield sign(HS256, b'{"info":' + b"[" * 100_000)
+    yield sign(b"[" * 100_000, b"{}")
+
+
+MALFORMED = list(malformed())
+
+
+@pytest.mark.parametrize("token", MALFORMED, ids=range(len(MALFORMED)))
+def test_malformed_token_is_refused_and_the_reason_does_not_show_it(token: str) -> None:
+    for verify in (verifier().verify_connection, verifier().verify_subscription):
+        with pytest.raises(InvalidTokenError) as caught:
+            verify(token)
+        assert not any(len(part) > 2 and part in str(caught.value) for part in token.split("."))
+
+
+def test_skipping_signatures_skips_nothing_else() -> None:
+    skipping = verifier(TokenConfig(audience="a"), skip_signature=True)
+    assert skipping.verify_connection(issue_token({"sub": "42", "aud": "a"}, "whatever")).user == "42"
+    with pytest.raises(TokenExpiredError):
+        skipping.verify_connection(issue_token({"aud": "a", "exp": NOW}, "whatever"))
+    with pytest.raises(InvalidTokenError, match="audience"):
+        skipping.verify_connection(issue_token({"sub": "42"}, "whatever"))
+    with pytest.raises(InvalidTokenError, match="connection token"):
+        skipping.verify_connection(issue_token({"aud": "a", "channel": "x"}, "whatever"))
+    with pytest.raises(InvalidTokenError, match="malformed"):
+        skipping.verify_connection("x.y.z")
+
+
+# ------------------------------------------------------------------ rotation of keys
+
+
+ROTATED = TokenConfig(hmac_secret_key="new", hmac_previous_secret_key=SECRET)
+
+
+def rotated(valid_until: int) -> TokenConfig:
+    return TokenConfig(
+        hmac_secret_key="new",
+        hmac_previous_secret_key=SECRET,
+        hmac_previous_secret_key_valid_until=valid_until,
+    )
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS512"])
+def test_previous_key_counts_beside_the_current_one(algorithm: str) -> None:
+    for secret in ("new", SECRET):
+        token = issue_token({"sub": "42"}, secret, algorithm)
+        assert verifier(ROTATED).verify_connection(token).user == "42"
+
+
+def test_previous_key_counts_until_its_time_only() -> None:
+    token = issue_token({"sub": "42"}, SECRET)
+    assert verifier(rotated(NOW + 1)).verify_connection(token).user == "42"
+    for valid_until in (NOW, NOW - 1):
+        with pytest.raises(InvalidTokenError):
+            verifier(rotated(valid_until)).verify_connection(token)
+
+
+def test_time_of_the_previous_key_does_not_limit_the_current_one() -> None:
+    assert verifier(rotated(NOW - 1)).verify_connection(issue_token({"sub": "42"}, "new")).user == "42"
+
+
+def test_previous_key_alone_counts() -> None:
+    config = TokenConfig(hmac_previous_secret_key=SECRET)
+    assert verifier(config).verify_connection(issue_token({"sub": "42"}, SECRET)).user == "42"
+
+
+# ------------------------------------------------------------------ claims of both kinds
+
+
+@BOTH
+@pytest.mark.parametrize("claims", [{}, {"sub": ""}, {"sub": None}])
+def test_missing_user_is_anonymous(verify: Any, claims: dict[str, Any]) -> None:
+    assert verify(claims).user == ""
+
+
+@BOTH
+@pytest.mark.parametrize("sub", [42, 4.2, True, ["42"], {}])
+def test_user_must_be_a_string(verify: Any, sub: Any) -> None:
+    with pytest.raises(InvalidTokenError):
+        verify({"sub": sub})
+
+
+@BOTH
+@pytest.mark.parametrize("exp", [NOW, NOW - 1, NOW - 0.5, 0, -1, str(NOW), "0", f"{NOW}.0", "1e3"])
+def test_token_is_expired_from_its_second_on(verify: Any, exp: Any) -> None:
+    with pytest.raises(TokenExpiredError):
+        verify({"exp": exp})
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("exp", "expire_at"),
+    [
+        (NOW + 1, NOW + 1),
+        (NOW + 0.5, NOW),
+        (NOW + 1.9, NOW + 1),
+        (str(NOW + 10), NOW + 10),
+        (f"{NOW + 10}.5", NOW + 10),
+        ("1.8e9", 1_800_000_000),
+        (None, None),
+    ],
+)
+def test_without_expire_at_the_expiry_is_that_of_the_token(
+    verify: Any, exp: Any, expire_at: int | None
+) -> None:
+    assert verify({"exp": exp}).expire_at == expire_at
+
+
+@BOTH
+@pytest.mark.parametrize("claim", ["exp", "nbf"])
+@pytest.mark.parametrize("value", ["", "soon", "nan", "inf", "0x10", "1_000", True, [], {}, 10**400])
+def test_time_must_be_a_number(verify: Any, claim: str, value: Any) -> None:
+    payload = json.dumps({"channel": "news", claim: value} if verify is subscription else {claim: value})
+    token = sign(HS256, payload.encode())
+    check = verifier().verify_subscription if verify is subscription else verifier().verify_connection
+    with pytest.raises(InvalidTokenError):
+        check(token)
+
+
+@BOTH
+def test_token_does_not_count_before_its_time(verify: Any) -> None:
+    assert verify({"sub": "42", "nbf": NOW}).user == "42"
+    for nbf in (NOW + 1, NOW + 0.5, str(NOW + 1)):
+        with pytest.raises(TokenExpiredError):
+            verify({"nbf": nbf})
+
+
+@BOTH
+@pytest.mark.parametrize("expire_at", [0, -1])
+def test_expire_at_of_zero_means_never_but_exp_is_still_checked(verify: Any, expire_at: int) -> None:
+    assert verify({"exp": NOW + 1, "expire_at": expire_at}).expire_at is None
+    with pytest.raises(TokenExpiredError):
+        verify({"exp": NOW, "expire_at": expire_at})
+
+
+@BOTH
+def test_expire_at_wins_over_exp(verify: Any) -> None:
+    assert verify({"exp": NOW + 1, "expire_at": NOW + 100}).expire_at == NOW + 100
+    assert verify({"expire_at": NOW - 100}).expire_at == NOW - 100  # the caller answers 110, not 109
+    assert verify({"exp": NOW + 1, "expire_at": None}).expire_at == NOW + 1
+
+
+@BOTH
+def test_informational_claims_are_accepted_in_any_shape(verify: Any) -> None:
+    assert verify({"sub": "42", "iat": "?", "jti": 1, "scope": []}).user == "42"
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("audience", "right"),
+    [
+        ("a", True),
+        (["b", "a"], True),
+        ("b", False),
+        (["b"], False),
+        ([], False),
+        ("ab", False),
+        (None, False),
+    ],
+)
+def test_audience_must_be_contained(verify: Any, audience: Any, right: bool) -> None:
+    config = TokenConfig(hmac_secret_key=SECRET, audience="a")
+    if right:
+        assert verify({"sub": "42", "aud": audience}, config).user == "42"
+    else:
+        with pytest.raises(InvalidTokenError, match="audience"):
+            verify({"sub": "42", "aud": audience}, config)
+
+
+@BOTH
+def test_issuer_must_be_equal(verify: Any) -> None:
+    config = TokenConfig(hmac_secret_key=SECRET, issuer="a")
+    assert verify({"sub": "42", "iss": "a"}, config).user == "42"
+    for issuer in ("b", "ab", "", None):
+        with pytest.raises(InvalidTokenError, match="issuer"):
+            verify({"iss": issuer}, config)
+    with pytest.raises(InvalidTokenError):
+        verify({}, config)
+
+
+@BOTH
+def test_audience_and_issuer_are_not_looked_at_unless_configured(verify: Any) -> None:
+    assert verify({"sub": "42", "aud": ["x"], "iss": "y"}).user == "42"
+
+
+@BOTH
+def test_wrong_audience_is_invalid_even_when_expired(verify: Any) -> None:
+    with pytest.raises(InvalidTokenError):
+        verify({"aud": "b", "exp": NOW - 1}, TokenConfig(hmac_secret_key=SECRET, audience="a"))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("value", "user"),
+    [("42", "42"), (42, "42"), (2**60 + 1, str(2**60 + 1)), (1.5, "1.5"), ("", ""), (None, "")],
+)
+def test_user_can_come_from_another_claim(verify: Any, value: Any, user: str) -> None:
+    config = TokenConfig(hmac_secret_key=SECRET, user_id_claim="user_id")
+    assert verify({"sub": "7", "user_id": value}, config).user == user
+
+
+@BOTH
+def test_missing_user_id_claim_is_anonymous_whatever_sub_says(verify: Any) -> None:
+    assert verify({"sub": "7"}, TokenConfig(hmac_secret_key=SECRET, user_id_claim="user_id")).user == ""
+
+
+@BOTH
+@pytest.mark.parametrize("value", [True, [], {}])
+def test_user_id_claim_must_be_text_or_number(verify: Any, value: Any) -> None:
+    with pytest.raises(InvalidTokenError, match="user id"):
+        verify({"user_id": value}, TokenConfig(hmac_secret_key=SECRET, user_id_claim="user_id"))
+
+
+@BOTH
+def test_info_passes_byte_for_byte_but_for_newlines(verify: Any) -> None:
+    body = b'{"channel":"news","info": {"b" :1.0,\r\n "a":12345678901234567890}}'
+    if verify is connection:
+        body = body.replace(b'"channel":"news",', b"")
+        claims: Any = verifier().verify_connection(sign(HS256, body))
+    else:
+        claims = verifier().verify_subscription(sign(HS256, body))
+    assert claims.info == b'{"b" :1.0, "a":12345678901234567890}'
+
+
+@BOTH
+def test_binary_info_wins(verify: Any) -> None:
+    assert verify({"info": {"a": 1}, "b64info": base64.b64encode(b"\x00\xff").decode()}).info == b"\x00\xff"
+    assert verify({"info": {"a": 1}, "b64info": ""}).info == b'{"a":1}'
+
+
+@BOTH
+@pytest.mark.parametrize("claims", [{}, {"info": None}, {"info": None, "b64info": None}])
+def test_no_info_is_empty(verify: Any, claims: dict[str, Any]) -> None:
+    assert verify(claims).info == b""
+
+
+BAD_BASE64 = pytest.mark.parametrize("text", ["x", "AA", "AA=", "A*A=", "_-8=", "AA==AA=="])
+
+
+# ------------------------------------------------------------------ connection tokens
+
+
+def test_empty_claims_make_an_anonymous_connection_that_never_expires() -> None:
+    assert connection({}) == ConnectionClaims("", None, b"", {}, b"")
+
+
+def test_subscription_token_is_no_connection_token_even_when_expired() -> None:
+    with pytest.raises(InvalidTokenError, match="connection token"):
+        connection({"sub": "42", "channel": "news", "exp": NOW - 1})
+    with pytest.raises(InvalidTokenError):
+        connection({"channel": 1})
+    assert connection({"sub": "42", "channel": ""}).user == "42"
+
+
+@BAD_BASE64
+def test_bad_base64_in_connection_info_is_an_internal_error(text: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        connection({"b64info": text})
+    assert caught.value.error is INTERNAL
+
+
+def test_channels_become_subscriptions_with_the_options_of_their_namespace() -> None:
+    assert connection({"channels": ["news", "chat:1", ""]}).subs == {
+        "news": SubscriptionOptions(),
+        "chat:1": SubscriptionOptions(),
+    }
+
+
+def test_subs_win_over_channels_unless_they_are_empty() -> None:
+    assert set(connection({"channels": ["a"], "subs": {"b": {}}}).subs) == {"b"}
+    assert set(connection({"channels": ["a"], "subs": {}}).subs) == {"a"}
+    assert set(connection({"channels": ["a"], "subs": None}).subs) == {"a"}
+    assert connection({"channels": None}).subs == {}
+
+
+def test_subs_carry_options_of_their_own() -> None:
+    subs = connection(
+        {
+            "subs": {
+                "a": {"info": {"i": 1}, "data": [2], "override": {"presence": {"value": True}}},
+                "b": {"info": 1, "b64info": "AA==", "data": 2, "b64data": "/w=="},
+                "c": None,
+                "": {},
+            }
+        }
+    ).subs
+    assert subs == {
+        "a": SubscriptionOptions(b'{"i":1}', b"[2]", SubscriptionOverride(presence=True)),
+        "b": SubscriptionOptions(b"\x00", b"\xff"),
+        "c": SubscriptionOptions(),
+    }
+
+
+@BAD_BASE64
+@pytest.mark.parametrize("field", ["b64info", "b64data"])
+def test_bad_base64_in_subs_makes_the_token_invalid(field: str, text: str) -> None:
+    with pytest.raises(InvalidTokenError, match="base64"):
+        connection({"subs": {"a": {field: text}}})
+
+
+@pytest.mark.parametrize(
+    "claims", [{"channels": "news"}, {"channels": [1]}, {"subs": ["a"]}, {"subs": {"a": 1}}]
+)
+def test_subscriptions_must_have_their_shape(claims: dict[str, Any]) -> None:
+    with pytest.raises(InvalidTokenError):
+        connection(claims)
+
+
+@pytest.mark.parametrize(
+    "name", ["presence", "join_leave", "force_push_join_leave", "force_recovery", "force_positioning"]
+)
+@pytest.mark.parametrize(
+    ("written", "value"), [({"value": True}, True), ({"value": False}, False), ({}, False), (None, None)]
+)
+def test_override_has_three_states(name: str, written: Any, value: bool | None) -> None:
+    overridden = connection({"subs": {"a": {"override": {name: written}}}}).subs["a"].override
+    assert overridden == SubscriptionOverride(**{name: value})
+
+
+def test_meta_is_kept_as_written() -> None:
+    assert connection({"meta": {"a": [1]}}).meta == b'{"a":[1]}'
+    assert connection({"meta": None}).meta == b""
+
+
+# ------------------------------------------------------------------ subscription tokens
+
+
+def test_subscription_claims() -> None:
+    claims = {
+        "sub": "42",
+        "channel": "$news",
+        "client": "c0",
+        "exp": NOW + 5,
+        "info": 1,
+        "data": {"a": 1},
+        "override": {"force_recovery": {"value": True}},
+    }
+    override = SubscriptionOverride(force_recovery=True)
+    assert subscription(claims) == SubscriptionClaims(
+        "42", "$news", "c0", NOW + 5, b"1", b'{"a":1}', override
+    )
+
+
+def test_smallest_subscription_token() -> None:
+    assert subscription({}) == SubscriptionClaims("", "news")
+
+
+@pytest.mark.parametrize("channel", ["", None])
+def test_subscription_token_needs_a_channel(channel: Any) -> None:
+    with pytest.raises(InvalidTokenError, match="channel"):
+        subscription({"channel": channel})
+
+
+def test_expired_token_without_channel_is_expired() -> None:
+    with pytest.raises(TokenExpiredError):
+        subscription({"channel": "", "exp": NOW})
+
+
+@BAD_BASE64
+@pytest.mark.parametrize("field", ["b64info", "b64data"])
+def test_bad_base64_makes_a_subscription_token_invalid(field: str, text: str) -> None:
+    with pytest.raises(InvalidTokenError, match="base64"):
+        subscription({field: text})
