@@ -1,0 +1,1 @@
+"""The server API: how application backends publish and manage connections."""

@@ -1,0 +1,109 @@
+"""The front door of a port: every connection begins here as HTTP/1.1, and WebSocket upgrades leave it.
+
+``FrontDoor`` holds what all connections of a listener share; ``http_connection`` is one of them. No connection
+owns a timer: once a second a sweep looks at how long each has been in its state.
+"""
+
+import asyncio
+import resource
+from dataclasses import dataclass, field
+from email.utils import formatdate
+
+from centrifast import log
+from centrifast.clock import Clock, TimerHandle
+from centrifast.protocol.http1 import Response
+from centrifast.server.routes import Routes, UpgradeHandler, UpgradeRefusal
+from centrifast.transports.http_connection import SWEEP_PERIOD, HttpConnection
+
+__all__ = ["FrontDoor", "FrontDoorSettings", "UpgradeHandler", "UpgradeRefusal"]
+
+REFUSAL_LOG_PERIOD = 10.0
+"""Seconds between two log lines about connections refused for want of descriptors."""
+
+
+def soft_descriptor_limit() -> int:
+    """How many descriptors this process may have open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class FrontDoorSettings:
+    """Seconds a connection may stay in a state (server specification 2.2), and what is kept free."""
+
+    head_timeout: float = 10.0
+    request_timeout: float = 30.0
+    idle_timeout: float = 30.0
+    write_timeout: float = 10.0
+    descriptor_limit: int = field(default_factory=soft_descriptor_limit)
+    descriptor_reserve: int = 64
+    """Descriptors left for the engine, log files and outgoing calls."""
+
+
+class FrontDoor:
+    """What the connections of one listener share; calling it makes the protocol of an accepted socket."""
+
+    def __init__(self, routes: Routes, settings: FrontDoorSettings, clock: Clock) -> None:
+        self.routes = routes
+        self.settings = settings
+        self.now = 0.0  # of the latest sweep: exact enough for timeouts
+        self.date = b""
+        self.draining = False
+        self.connections: set[HttpConnection] = set()
+        self.handlers: set[asyncio.Task[Response]] = set()
+        self._clock = clock
+        self._sweep_timer: TimerHandle | None = None
+        self._descriptor_ceiling = settings.descriptor_limit - settings.descriptor_reserve
+        self._next_refusal_log = 0.0
+
+    def __call__(self) -> HttpConnection:
+        return HttpConnection(self)
+
+    def drain(self) -> None:
+        """Serve no more: idle connections close, busy ones after their answer, new ones get a 503."""
+        self.draining = True
+        for connection in list(self.connections):
+            connection.close_if_idle()
+
+    async def close(self) -> None:
+        """Drop every connection, stop running handlers and wait until they have ended."""
+        self.draining = True
+        for connection in list(self.connections):
+            connection.abort()
+        handlers = list(self.handlers)
+        for task in handlers:
+            task.cancel()
+        await asyncio.gather(*handlers, return_exceptions=True)
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+            self._sweep_timer = None
+
+    def admit(self, connection: HttpConnection, transport: asyncio.Transport) -> bool:
+        """Count a connection in, unless it is to be refused."""
+        if self.draining:
+            return False
+        if transport.get_extra_info("socket").fileno() >= self._descriptor_ceiling:
+            self._log_refusal()
+            return False
+        if self._sweep_timer is None:
+            self._tick()
+        self.connections.add(connection)
+        return True
+
+    def _log_refusal(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._next_refusal_log:
+            self._next_refusal_log = now + REFUSAL_LOG_PERIOD
+            log.warn("connections refused: out of descriptors", limit=self.settings.descriptor_limit)
+
+    def _tick(self) -> None:
+        self.now = self._clock.monotonic()
+        self.date = f"Date: {formatdate(self._clock.unix(), usegmt=True)}\r\n".encode("ascii")
+        self._sweep_timer = self._clock.call_later(SWEEP_PERIOD, self._sweep)
+
+    def _sweep(self) -> None:
+        if not self.connections:
+            self._sweep_timer = None
+            return
+        self._tick()
+        for connection in list(self.connections):
+            connection.check_timeout(self.now)
