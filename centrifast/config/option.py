@@ -2,12 +2,11 @@
 
 Every option is one field of a frozen dataclass. Its type says how text becomes a value (see :class:`Kind`);
 everything else (help, bounds, how far it is built) hangs on the field as :class:`Facts`. The loader, the
-checks, the reference page, the list of environment variables and the flags derive from what :func:`options_of`
-and :func:`walk` give.
+checks, the reference page, the environment variables and the flags derive from what :func:`options_of` and
+:func:`walk` give.
 """
 
 import dataclasses
-import functools
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -79,6 +78,16 @@ class Option:
         )
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Setting:
+    """The value an option has in one configuration, and its effective support."""
+
+    path: str
+    option: Option
+    value: object
+    support: Support
+
+
 def option(
     default: T,
     help: str,
@@ -95,10 +104,11 @@ def option(
     """Declare an option.
 
     ``min`` and ``max`` are inclusive. ``choices`` are all valid words, ``later`` those of them that are not
-    built: choosing one is refused like an option of :attr:`Support.REFUSED`.
+    built: choosing one is refused like an option of :attr:`Support.REFUSED`. A ``secret`` never shows in the
+    ``repr`` of its section.
     """
     facts = Facts(help, unit, min, max, choices, later, secret, support, extension)
-    return dataclasses.field(default=default, metadata={"facts": facts})
+    return dataclasses.field(default=default, repr=not secret, metadata={"facts": facts})
 
 
 def text_map(help: str) -> Mapping[str, str]:
@@ -117,17 +127,24 @@ def items(kind: type[T], help: str, *, support: Support = Support.BUILT) -> tupl
     return dataclasses.field(default=(), metadata={"facts": Facts(help, support=support)})
 
 
-@functools.cache
+_options: dict[type, tuple[Option, ...]] = {}
+
+
 def options_of(section: type) -> tuple[Option, ...]:
     """Return the options a section declares, in the order of declaration."""
+    if section not in _options:
+        _options[section] = tuple(read_options(section))
+    return _options[section]
+
+
+def read_options(section: type) -> Iterator[Option]:
+    """Read the declarations off the fields; costly, so done once per section."""
     hints = typing.get_type_hints(section)
-    result = []
     for field in dataclasses.fields(section):
         kind, nested = kind_of(hints[field.name])
         factory = field.default_factory
         default = field.default if factory is dataclasses.MISSING else factory()
-        result.append(Option(field.name, kind, default, field.metadata["facts"], nested))
-    return tuple(result)
+        yield Option(field.name, kind, default, field.metadata["facts"], nested)
 
 
 SCALARS: Mapping[object, Kind] = {
@@ -165,3 +182,24 @@ def walk(section: type, prefix: str = "", support: Support = Support.BUILT) -> I
         if found.section is not None:
             below = "[]." if found.kind is Kind.ITEMS else "."
             yield from walk(found.section, path + below, level)
+
+
+def values_of(
+    section: object, prefix: str = "", support: Support = Support.BUILT, *, only_active: bool = False
+) -> Iterator[Setting]:
+    """Give every option of a built configuration with its value; items appear as ``path.[0]``.
+
+    Sections come before their options, as with :func:`walk`. With *only_active*, what is inside a section
+    that is switched off (``enabled`` false) is left out.
+    """
+    off = only_active and getattr(section, "enabled", True) is False
+    for found in () if off else options_of(type(section)):
+        level = Support(max(support, found.facts.support))
+        path = f"{prefix}{found.name}"
+        value = getattr(section, found.name)
+        yield Setting(path, found, value, level)
+        if found.kind is Kind.SECTION:
+            yield from values_of(value, f"{path}.", level, only_active=only_active)
+        elif found.kind is Kind.ITEMS:
+            for index, item in enumerate(value):
+                yield from values_of(item, f"{path}.[{index}].", level, only_active=only_active)

@@ -1,0 +1,22 @@
+"""``centrifast configdoc``: the reference of all options."""
+
+import click
+
+from centrifast.cli.command import fail
+from centrifast.config.error import ConfigError
+from centrifast.config.reference import reference_page, reference_section
+
+
+@click.command()
+@click.option("-m", "--markdown", is_flag=True, help="Print Markdown; there is no other form yet.")
+@click.option("-s", "--section", default="", help="Only this section, such as client.token.")
+@click.option("-l", "--base-level", default=0, show_default=True, help="Shift headings down by this much.")
+def configdoc(markdown: bool, section: str, base_level: int) -> None:
+    """Print the reference of all options."""
+    if not markdown:
+        fail("use -m to print the reference as Markdown")
+    try:
+        page = reference_section(section, base_level) if section else reference_page(base_level)
+    except ConfigError as error:
+        fail(f"error: {error}")
+    click.echo(page, nl=False)

@@ -1,0 +1,41 @@
+"""``centrifast healthcheck``: for container images without curl."""
+
+import ssl
+import urllib.request
+
+import click
+
+from centrifast.cli.command import config_option, fail, read_config
+from centrifast.config.schema import Config
+
+TIMEOUT = 5.0
+"""Seconds; orchestrators ask every few seconds and give up about as fast."""
+
+
+@click.command()
+@config_option
+@click.option("--url", default="", help="Health endpoint; default: the one of the configuration.")
+def healthcheck(config: str, url: str) -> None:
+    """Ask a running server whether it is healthy."""
+    target = url or health_url(read_config(config).config)
+    # The server is this machine's own; its certificate names the host the world knows, not this address.
+    context = ssl._create_unverified_context()
+    try:
+        with urllib.request.urlopen(target, timeout=TIMEOUT, context=context):
+            return
+    except (OSError, ValueError) as error:
+        fail(f"unhealthy: {target}: {error}")
+
+
+def health_url(config: Config) -> str:
+    """Return where the configuration serves its health endpoint; end the command when it does not."""
+    server = config.http_server
+    if not config.health.enabled:
+        fail("error: health.enabled is off; switch it on or give --url")
+    port = server.internal_port or str(server.port)
+    separate = port != str(server.port) or (server.internal_address or server.address) != server.address
+    tls = server.tls.enabled and not (separate and server.tls_external)
+    scheme = "https" if tls or (separate and server.internal_tls.enabled) else "http"
+    host = server.internal_address or server.address or "127.0.0.1"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{config.health.handler_prefix}"

@@ -1,0 +1,69 @@
+"""What the commands that make or check tokens share: texts, and which settings apply."""
+
+import asyncio
+import base64
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from centrifast.auth.issue import issue_token
+from centrifast.auth.tokens import InvalidTokenError, TokenExpiredError, TokenVerifier
+from centrifast.cli.command import fail
+from centrifast.clock import SystemClock
+from centrifast.config.duration import format_duration
+from centrifast.config.schema import ClientConfig, TokenConfig
+from centrifast.errors import ClientError
+
+C = TypeVar("C")
+
+DEFAULT_TTL = 7 * 24 * 3600
+"""Seconds."""
+
+NO_EXPIRATION = -1
+
+
+def subscription_settings(client: ClientConfig) -> TokenConfig:
+    """Return the settings of subscription tokens."""
+    return client.subscription_token if client.subscription_token.enabled else client.token
+
+
+def make_token(settings: TokenConfig, user: str, ttl: int, extra: Mapping[str, object]) -> str:
+    """Return a token for a user (empty = anonymous) that lives *ttl* seconds; 0 or less sets no end."""
+    if not settings.hmac_secret_key:
+        fail("error: no HMAC secret key set")
+    now = int(time.time())
+    claims: dict[str, object] = {"sub": user} if user else {}
+    claims.update(extra)
+    if ttl > 0:
+        claims["exp"] = now + ttl
+    claims["iat"] = now
+    return issue_token(claims, settings.hmac_secret_key)
+
+
+def user_text(user: str) -> str:
+    """Name a user in a sentence."""
+    return f'user "{user}"' if user else "anonymous user"
+
+
+def expiration_text(ttl: int) -> str:
+    """Say how long a token lives."""
+    return "without expiration" if ttl < 0 else f"with expiration TTL {format_duration(ttl)}"
+
+
+def check_token(client: ClientConfig, settings: TokenConfig, verify: Callable[[TokenVerifier], C]) -> C:
+    """Verify a token with the configured keys, or end the command saying why it is refused."""
+    skip_signature = client.insecure_skip_token_signature_verify
+    try:
+        with contextlib.closing(asyncio.new_event_loop()) as loop:
+            return verify(TokenVerifier(settings, skip_signature=skip_signature, clock=SystemClock(loop)))
+    except TokenExpiredError:
+        fail("error: token expired")
+    except (InvalidTokenError, ClientError, ValueError) as error:
+        fail(f"error: {error}")
+
+
+def payload_text(token: str) -> str:
+    """Return the claims of a token that has been verified, as they were written."""
+    payload = token.split(".")[1]
+    return base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode()

@@ -1,0 +1,191 @@
+"""What options of listeners, clients, tokens and proxies must fulfil together (server specification 1.7)."""
+
+import re
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+
+from centrifast.config.regex import compile_pattern
+from centrifast.config.rules_channel import check_names
+from centrifast.config.schema import Config, TlsConfig, TokenConfig
+from centrifast.protocol.glob import Glob
+
+CLAIM = re.compile(r"[a-zA-Z_]*", re.ASCII)
+CONSUMER_NAME = re.compile(r"[a-zA-Z0-9_]{2,}", re.ASCII)
+LONGEST_REASON = 123
+"""Bytes; a WebSocket close frame has no room for more (RFC 6455, 5.5)."""
+
+HIGHEST_PORT = 65535
+
+
+def check(config: Config) -> Iterator[str]:
+    """Give a sentence for each rule that is broken."""
+    yield from check_listeners(config)
+    yield from check_endpoints(config)
+    yield from check_token("client.token", config.client.token)
+    yield from check_token("client.subscription_token", config.client.subscription_token)
+    yield from check_pings(config)
+    yield from check_origins(config)
+    yield from check_proxies(config)
+    yield from check_consumers(config)
+    yield from check_transforms(config)
+
+
+def check_listeners(config: Config) -> Iterator[str]:
+    """Ports are numbers, TLS has a certificate, h2c has a listener of its own."""
+    server = config.http_server
+    if server.internal_port and not (
+        server.internal_port.isdecimal() and int(server.internal_port) <= HIGHEST_PORT
+    ):
+        yield f"http_server.internal_port: {server.internal_port!r} is not a port, 0 to {HIGHEST_PORT}"
+    yield from check_tls("http_server.tls", server.tls)
+    yield from check_tls("http_server.internal_tls", server.internal_tls)
+    if server.h2c_external:
+        if not server.internal_port or server.internal_port == str(server.port):
+            yield "http_server.h2c_external needs a separate http_server.internal_port"
+        if server.tls.enabled or server.tls_autocert.enabled:
+            yield "http_server.h2c_external cannot be combined with TLS"
+
+
+def check_tls(path: str, tls: TlsConfig) -> Iterator[str]:
+    """A listener with TLS has certificate and key."""
+    if tls.enabled and not (tls.cert_pem and tls.key_pem):
+        yield f"{path}.enabled needs {path}.cert_pem and {path}.key_pem"
+
+
+EXTERNAL = "external"
+INTERNAL = "internal"
+ENDPOINTS: tuple[tuple[str, Callable[[Config], str | None]], ...] = (
+    ("websocket", lambda config: None if config.websocket.disabled else EXTERNAL),
+    ("sse", lambda config: EXTERNAL if config.sse.enabled else None),
+    ("http_stream", lambda config: EXTERNAL if config.http_stream.enabled else None),
+    ("emulation", lambda config: EXTERNAL if config.sse.enabled or config.http_stream.enabled else None),
+    ("webtransport", lambda config: EXTERNAL if config.webtransport.enabled else None),
+    ("uni_websocket", lambda config: EXTERNAL if config.uni_websocket.enabled else None),
+    ("uni_sse", lambda config: EXTERNAL if config.uni_sse.enabled else None),
+    ("uni_http_stream", lambda config: EXTERNAL if config.uni_http_stream.enabled else None),
+    ("init", lambda config: EXTERNAL if config.init.enabled else None),
+    ("http_api", lambda config: None if config.http_api.disabled else side(config.http_api.external)),
+    ("admin", lambda config: side(config.admin.external) if config.admin.enabled else None),
+    ("prometheus", lambda config: INTERNAL if config.prometheus.enabled else None),
+    ("health", lambda config: INTERNAL if config.health.enabled else None),
+    ("swagger", lambda config: INTERNAL if config.swagger.enabled else None),
+    ("debug", lambda config: INTERNAL if config.debug.enabled else None),
+)
+"""Sections with a ``handler_prefix``, and the listener that serves it, if any (server specification 2.1)."""
+
+
+def side(external: bool) -> str:
+    """Return the listener of an endpoint that can be on either."""
+    return EXTERNAL if external else INTERNAL
+
+
+def check_endpoints(config: Config) -> Iterator[str]:
+    """No two endpoints of one listener have the same path."""
+    server = config.http_server
+    internal = (server.internal_address or server.address, server.internal_port or str(server.port))
+    shared = internal == (server.address, str(server.port))
+    served: dict[tuple[str, str], str] = {}
+    for section, listener_of in ENDPOINTS:
+        listener = listener_of(config)
+        if listener is None:
+            continue
+        path = attrgetter(f"{section}.handler_prefix")(config) or "/"
+        place = (EXTERNAL if shared else listener, path)
+        if place in served:
+            yield (
+                f"{served[place]}.handler_prefix and {section}.handler_prefix are both {path!r}; "
+                "give each endpoint a path of its own"
+            )
+        served.setdefault(place, section)
+
+
+def check_token(path: str, token: TokenConfig) -> Iterator[str]:
+    """Claims are asked for in one way only."""
+    if not CLAIM.fullmatch(token.user_id_claim):
+        yield f"{path}.user_id_claim: use letters and underscores only"
+    for name, text, pattern in (
+        ("audience", token.audience, token.audience_regex),
+        ("issuer", token.issuer, token.issuer_regex),
+    ):
+        if text and pattern:
+            yield f"{path}.{name} and {path}.{name}_regex exclude each other"
+        if pattern:
+            try:
+                compile_pattern(pattern)
+            except ValueError as error:
+                yield f"{path}.{name}_regex: {error}"
+
+
+def check_pings(config: Config) -> Iterator[str]:
+    """A pong must be due before the next ping; only when there are both."""
+    client = config.client
+    if client.ping_interval == 0:
+        yield 'client.ping_interval must not be 0; write "-1s" for no pings'
+    if 0 < client.ping_interval <= client.pong_timeout:
+        yield "client.ping_interval must be greater than client.pong_timeout"
+
+
+def check_origins(config: Config) -> Iterator[str]:
+    """Origins are valid patterns."""
+    for index, pattern in enumerate(config.client.allowed_origins):
+        try:
+            Glob(pattern.lower())
+        except ValueError as error:
+            yield f"client.allowed_origins.[{index}]: {error}"
+
+
+def check_proxies(config: Config) -> Iterator[str]:
+    """Named proxies can be told apart and called."""
+    yield from check_names("proxies", (proxy.name for proxy in config.proxies))
+    for index, proxy in enumerate(config.proxies):
+        if proxy.name == "default":
+            yield f"proxies.[{index}].name: `default` stands for the proxy of each kind of event"
+        if not proxy.endpoint:
+            yield f"proxies.[{index}].endpoint must be set"
+        if not proxy.timeout:
+            yield f"proxies.[{index}].timeout must not be 0"
+        for number, transform in enumerate(proxy.http.status_to_code_transforms):
+            path = f"proxies.[{index}].http.status_to_code_transforms.[{number}]"
+            if not transform.status_code:
+                yield f"{path}.status_code must be set"
+            if bool(transform.to_error.code) == bool(transform.to_disconnect.code):
+                yield f"{path}: set exactly one of to_error.code and to_disconnect.code"
+            yield from check_reason(f"{path}.to_error.message", transform.to_error.message)
+            yield from check_reason(f"{path}.to_disconnect.reason", transform.to_disconnect.reason)
+
+
+def check_consumers(config: Config) -> Iterator[str]:
+    """Names of consumers are well formed and differ."""
+    seen = set()
+    for index, consumer in enumerate(config.consumers):
+        path = f"consumers.[{index}].name"
+        if not CONSUMER_NAME.fullmatch(consumer.name):
+            yield f"{path}: {consumer.name!r} is not valid; use two or more letters, digits, underscores"
+        if consumer.name in seen:
+            yield f"{path}: {consumer.name!r} is used twice; names must be unique"
+        seen.add(consumer.name)
+
+
+def check_transforms(config: Config) -> Iterator[str]:
+    """Rows that translate failed connects are complete, whether or not they are used."""
+    section = "client.connect_code_to_unidirectional_disconnect.transforms"
+    for index, row in enumerate(config.client.connect_code_to_unidirectional_disconnect.transforms):
+        path = f"{section}.[{index}]"
+        if not row.code:
+            yield f"{path}.code must be set"
+        if not row.to.code:
+            yield f"{path}.to.code must be set"
+        yield from check_reason(f"{path}.to.reason", row.to.reason)
+    for name in ("uni_sse", "uni_http_stream"):
+        section = f"{name}.connect_code_to_http_response.transforms"
+        for index, answer in enumerate(attrgetter(section)(config)):
+            if not answer.code:
+                yield f"{section}.[{index}].code must be set"
+            if not answer.to.status_code:
+                yield f"{section}.[{index}].to.status_code must be set"
+
+
+def check_reason(path: str, text: str) -> Iterator[str]:
+    """A text for a close frame fits into it."""
+    if not text.isascii() or len(text) > LONGEST_REASON:
+        yield f"{path} must be ASCII, at most {LONGEST_REASON} characters"
