@@ -1,8 +1,16 @@
-"""What a verified token says (server specification 5.2, 5.5), as values the rest of the server works with."""
+"""What a verified token says (server specification 5.2, 5.5), or why it is not believed."""
 
 from collections.abc import Mapping
 
 import msgspec
+
+
+class InvalidTokenError(Exception):
+    """The token can not be believed. The text is for the log: it never holds the token or parts of it."""
+
+
+class TokenExpiredError(Exception):
+    """The token is genuine, but its time is over or has not come (``exp``, ``nbf``)."""
 
 
 class SubscriptionOverride(msgspec.Struct, frozen=True, gc=False):

@@ -9,11 +9,14 @@ import binascii
 
 import msgspec
 
-from centrifast.auth.errors import InvalidTokenError
+from centrifast.auth.claims import InvalidTokenError
 
 # "-" and "_" become what the decoder knows; what stands for them in plain base64, and padding, become
 # nothing it knows (RFC 7515 section 2: base64url without padding).
 _FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")
+
+
+_ABSENT = msgspec.Raw(b"")
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -21,7 +24,7 @@ class Header(msgspec.Struct, frozen=True):
 
     alg: str = ""
     kid: str | None = None
-    crit: msgspec.Raw | None = None
+    crit: msgspec.Raw = _ABSENT
 
 
 class SignedToken(msgspec.Struct, frozen=True):
@@ -42,7 +45,7 @@ def parse(token: str) -> SignedToken:
         signing_input, _, signature = token.encode("ascii").rpartition(b".")
         header_part, _, payload = signing_input.partition(b".")
         header = _header_decoder.decode(_decode(header_part))
-        if header.crit is not None:  # RFC 7515 section 4.1.11: no extension is understood here
+        if header.crit is not _ABSENT:  # RFC 7515 section 4.1.11: no extension is understood here
             raise InvalidTokenError("the header demands an extension")
         return SignedToken(header, _decode(payload), signing_input, _decode(signature))
     except (ValueError, RecursionError) as error:  # base64, UTF-8 and JSON errors are ValueErrors

@@ -10,7 +10,7 @@ from typing import Protocol
 from jwt.algorithms import Algorithm, HMACAlgorithm
 from jwt.exceptions import InvalidKeyError
 
-from centrifast.auth.errors import InvalidTokenError
+from centrifast.auth.claims import InvalidTokenError
 from centrifast.auth.jws import SignedToken
 from centrifast.config.schema import TokenConfig
 

@@ -7,8 +7,7 @@ import binascii
 
 import msgspec
 
-from centrifast.auth.claims import NO_OVERRIDE, SubscriptionOptions, SubscriptionOverride
-from centrifast.auth.errors import InvalidTokenError
+from centrifast.auth.claims import NO_OVERRIDE, InvalidTokenError, SubscriptionOptions, SubscriptionOverride
 
 NOTHING = msgspec.Raw(b"")
 

@@ -5,8 +5,7 @@ from typing import TypeVar
 import msgspec
 
 from centrifast.auth import payload
-from centrifast.auth.claims import ConnectionClaims, SubscriptionClaims
-from centrifast.auth.errors import InvalidTokenError, TokenExpiredError
+from centrifast.auth.claims import ConnectionClaims, InvalidTokenError, SubscriptionClaims, TokenExpiredError
 from centrifast.auth.jws import parse
 from centrifast.auth.keys import Keys, StaticKeys
 from centrifast.auth.payload import Claims, RawConnectionClaims, RawSubscriptionClaims

@@ -1,6 +1,7 @@
 """The token matrix: which tokens are believed, and what they say."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -11,15 +12,19 @@ from typing import Any
 
 import jwt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from centrifast.auth.claims import (
     ConnectionClaims,
+    InvalidTokenError,
     SubscriptionClaims,
     SubscriptionOptions,
     SubscriptionOverride,
+    TokenExpiredError,
 )
 from centrifast.auth.issue import issue_token
-from centrifast.auth.tokens import InvalidTokenError, TokenExpiredError, TokenVerifier
+from centrifast.auth.tokens import TokenVerifier
 from centrifast.config.schema import TokenConfig
 from centrifast.errors import INTERNAL, ClientError
 from tests.fakes import FakeClock
@@ -120,24 +125,7 @@ def test_without_any_key_every_token_is_refused() -> None:
             verifier(TokenConfig()).verify_connection(issue_token({"sub": "42"}, secret))
 
 
-PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----
-MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9
-q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg==
------END PUBLIC KEY-----
-"""
-
-
-@pytest.mark.parametrize("option", ["hmac_secret_key", "hmac_previous_secret_key"])
-def test_public_key_can_not_be_an_hmac_secret(option: str) -> None:
-    with pytest.raises(ValueError, match=option) as caught:
-        verifier(replace(CONFIG, **{option: PUBLIC_KEY}))  # type: ignore[arg-type]
-    assert "MFkw" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "option",
-    ["rsa_public_key", "ecdsa_public_key", "jwks_public_endpoint", "audience_regex", "issuer_regex"],
-)
+@pytest.mark.parametrize("option", ["rsa_public_key", "audience_regex", "issuer_regex"])
 def test_setting_that_is_not_supported_is_not_ignored(option: str) -> None:
     with pytest.raises(ValueError, match=option):
         verifier(replace(CONFIG, **{option: "x"}))  # type: ignore[arg-type]
@@ -194,44 +182,6 @@ def test_skipping_signatures_skips_nothing_else() -> None:
         skipping.verify_connection(issue_token({"aud": "a", "channel": "x"}, "whatever"))
     with pytest.raises(InvalidTokenError, match="malformed"):
         skipping.verify_connection("x.y.z")
-
-
-# ------------------------------------------------------------------ rotation of keys
-
-
-ROTATED = TokenConfig(hmac_secret_key="new", hmac_previous_secret_key=SECRET)
-
-
-def rotated(valid_until: int) -> TokenConfig:
-    return TokenConfig(
-        hmac_secret_key="new",
-        hmac_previous_secret_key=SECRET,
-        hmac_previous_secret_key_valid_until=valid_until,
-    )
-
-
-@pytest.mark.parametrize("algorithm", ["HS256", "HS512"])
-def test_previous_key_counts_beside_the_current_one(algorithm: str) -> None:
-    for secret in ("new", SECRET):
-        token = issue_token({"sub": "42"}, secret, algorithm)
-        assert verifier(ROTATED).verify_connection(token).user == "42"
-
-
-def test_previous_key_counts_until_its_time_only() -> None:
-    token = issue_token({"sub": "42"}, SECRET)
-    assert verifier(rotated(NOW + 1)).verify_connection(token).user == "42"
-    for valid_until in (NOW, NOW - 1):
-        with pytest.raises(InvalidTokenError):
-            verifier(rotated(valid_until)).verify_connection(token)
-
-
-def test_time_of_the_previous_key_does_not_limit_the_current_one() -> None:
-    assert verifier(rotated(NOW - 1)).verify_connection(issue_token({"sub": "42"}, "new")).user == "42"
-
-
-def test_previous_key_alone_counts() -> None:
-    config = TokenConfig(hmac_previous_secret_key=SECRET)
-    assert verifier(config).verify_connection(issue_token({"sub": "42"}, SECRET)).user == "42"
 
 
 # ------------------------------------------------------------------ claims of both kinds
@@ -531,3 +481,43 @@ def test_expired_token_without_channel_is_expired() -> None:
 def test_bad_base64_makes_a_subscription_token_invalid(field: str, text: str) -> None:
     with pytest.raises(InvalidTokenError, match="base64"):
         subscription({field: text})
+
+
+# ------------------------------------------------------------------ anything at all
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = st.sampled_from(
+    [
+        "sub",
+        "exp",
+        "nbf",
+        "iat",
+        "aud",
+        "iss",
+        "info",
+        "b64info",
+        "channels",
+        "subs",
+        "meta",
+        "expire_at",
+        "channel",
+        "client",
+        "data",
+        "b64data",
+        "override",
+        "user",
+    ]
+)
+
+
+@given(st.dictionaries(NAMES, JSON))
+def test_any_claims_are_accepted_or_refused(claims: dict[str, Any]) -> None:
+    token = sign(HS256, json.dumps(claims).encode())
+    either = verifier(replace(CONFIG, user_id_claim="user"))
+    for verify in (either.verify_connection, either.verify_subscription):
+        with contextlib.suppress(InvalidTokenError, TokenExpiredError, ClientError):
+            verify(token)
