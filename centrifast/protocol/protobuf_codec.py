@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 from centrifast.protocol import client_pb2
 from centrifast.protocol.codec import MalformedError
 from centrifast.protocol.schema import Field, Kind, fields_of
-from centrifast.protocol.wire import NO_DATA, Command, Encoding, Pub, Push, Reply
+from centrifast.protocol.wire import Command, Encoding, Pub, Push, Reply
 
 _MAX_VARINT_SIZE = 10  # bytes of a 64-bit value, seven bits each (Protobuf encoding guide)
 
@@ -133,7 +133,7 @@ def _write(message: Message, value: Struct) -> None:
     """Set in *message* every field of *value* that is not zero or empty."""
     for name, write in _writers(type(value)):
         item = getattr(value, name)
-        if item and item is not NO_DATA:
+        if item:
             write(message, name, item)
 
 
