@@ -1,7 +1,7 @@
 """The front door of a port: every connection begins here as HTTP/1.1, and WebSocket upgrades leave it.
 
-``FrontDoor`` holds what all connections of a listener share; ``http_connection`` is one of them. No connection
-owns a timer: once a second a sweep looks at how long each has been in its state.
+``FrontDoor`` holds what all connections of a listener share; ``http_connection`` is one of them. No
+connection owns a timer: once a second a sweep looks at how long each has been in its state.
 """
 
 import asyncio
