@@ -5,17 +5,57 @@ matter (``_core``). Nothing here decides whether somebody may subscribe.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from centrifast._core import Channel, Drain, Sink
 from centrifast._framing import Variant
+from centrifast.errors import DisconnectCode, UnsubscribeCode
 from centrifast.protocol.codec import NotJsonError
-from centrifast.protocol.wire import Pub
-
-if TYPE_CHECKING:
-    from centrifast.client.session import Session
+from centrifast.protocol.wire import Pub, Push
 
 Encoder = Callable[[str, Pub], bytes]
+
+
+class Subscription:
+    """What a client holds per channel. *expires_at* in Unix seconds, 0 = never; *from_token* = connection token."""
+
+    __slots__ = ("chan_info", "expires_at", "from_token", "server_side")
+
+    def __init__(
+        self, *, server_side: bool, chan_info: bytes = b"", expires_at: float = 0, from_token: bool = False
+    ) -> None:
+        self.server_side = server_side
+        self.chan_info = chan_info
+        self.expires_at = expires_at
+        self.from_token = from_token
+
+
+PLAIN_SUBSCRIPTION = Subscription(server_side=False)
+"""Shared by all client-side subscriptions without info of their own: most of them."""
+
+
+class Client(Protocol):
+    """What hub and node ask of a connection's session."""
+
+    client: str
+    user: str
+    subscriptions: dict[str, Subscription]
+
+    @property
+    def sink(self) -> Sink:
+        """The connection's output."""
+
+    def push(self, push: Push) -> None:
+        """Queue an asynchronous message."""
+
+    def unsubscribe(self, channel: str, reason: UnsubscribeCode) -> None:
+        """End a subscription and tell the client."""
+
+    def disconnect(self, disconnect: DisconnectCode, *, flush: bool = True) -> None:
+        """End the connection and tell the client."""
+
+    def schedule_wake(self) -> None:
+        """An expiration has changed."""
 
 
 class Hub:
@@ -24,16 +64,18 @@ class Hub:
     def __init__(self, drain: Drain, encoders: Mapping[Variant, Encoder]) -> None:
         self._drain = drain
         self._encoders = encoders
-        self.clients: dict[str, Session] = {}
+        self.connecting: set[Client] = set()  # open, not connected yet or refused
+        self.clients: dict[str, Client] = {}
         # One session, the usual case, stands alone: a set for each user would cost 216 bytes a connection.
-        self._users: dict[str, Session | set[Session]] = {}
+        self._users: dict[str, Client | set[Client]] = {}
         self.channels: dict[str, Channel] = {}
         self.subscription_count = 0
 
     # ------------------------------------------------------------- clients
 
-    def add_client(self, session: "Session") -> None:
+    def add_client(self, session: Client) -> None:
         """Register a session that has connected."""
+        self.connecting.discard(session)
         self.clients[session.client] = session
         others = self._users.get(session.user)
         if others is None:
@@ -43,8 +85,9 @@ class Hub:
         else:
             self._users[session.user] = {others, session}
 
-    def remove_client(self, session: "Session") -> None:
+    def remove_client(self, session: Client) -> None:
         """Forget a session; harmless if it never connected."""
+        self.connecting.discard(session)
         if self.clients.pop(session.client, None) is None:
             return
         others = self._users[session.user]
@@ -54,7 +97,7 @@ class Hub:
                 return
         del self._users[session.user]
 
-    def sessions_of(self, user: str, client: str = "") -> "Sequence[Session]":
+    def sessions_of(self, user: str, client: str = "") -> Sequence[Client]:
         """A user's sessions, or only the one named *client* if it is that user's; a copy that may outlive changes."""
         if client:
             session = self.clients.get(client)
@@ -102,7 +145,7 @@ class Hub:
 
     # ----------------------------------------------------------- broadcast
 
-    def broadcast(self, channel: str, publication: Pub) -> "Sequence[Session]":
+    def broadcast(self, channel: str, publication: Pub) -> Sequence[Client]:
         """Give a publication to all local subscribers.
 
         Returns the sessions that can not be given it, because its payload is no JSON and they speak JSON
@@ -111,7 +154,7 @@ class Hub:
         core = self.channels.get(channel)
         if core is None:
             return ()
-        refused: list[Session] = []
+        refused: list[Client] = []
         for variant in core.variants:
             try:
                 message = self._encoders[variant](channel, publication)

@@ -20,3 +20,9 @@ DISCONNECT_BATCH = 1000
 
 CONNECTION_LIMIT_LOG_INTERVAL = 3.0
 """Seconds between two log lines about the connection limit (server specification 2.5)."""
+
+DESCRIPTORS_WARNING = 65_535
+"""A hard limit of open files below this is worth a warning at start (server specification 12.5)."""
+
+SHUTDOWN_POLL = 0.02
+"""Seconds between two looks at whether the last connection has gone."""

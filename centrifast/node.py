@@ -11,16 +11,15 @@ from centrifast import __version__, eager, errors, log
 from centrifast.api.messages import NodeInfo
 from centrifast.auth.tokens import TokenVerifier
 from centrifast.channels import ChannelRules
-from centrifast.client.session import PLAIN_SUBSCRIPTION, Session, Subscription
 from centrifast.clock import Clock
 from centrifast.config.schema import ChannelOptions, Config
 from centrifast.engine.contract import NO_HISTORY, Broker, HistoryOptions, PublishOptions, PublishResult
 from centrifast.errors import ClientError, DisconnectCode
-from centrifast.hub import Hub
+from centrifast.hub import PLAIN_SUBSCRIPTION, Client, Hub, Subscription
 from centrifast.limits import CONNECTION_LIMIT_LOG_INTERVAL
 from centrifast.model import ClientInfo, Publication, StreamPosition
 from centrifast.protocol.glob import Glob
-from centrifast.protocol.wire import NO_DATA, Info, Pub, Push, Subscribe, Unsubscribe
+from centrifast.protocol.wire import NO_DATA, Info, Pub, Push, Subscribe
 
 
 class Node:
@@ -128,24 +127,37 @@ class Node:
     # ------------------------------------------------------- subscriptions
 
     async def add_subscription(
-        self, session: Session, channel: str, *, server_side: bool, chan_info: bytes = b""
+        self,
+        session: Client,
+        channel: str,
+        *,
+        server_side: bool,
+        chan_info: bytes = b"",
+        expires_at: float = 0,
+        from_token: bool = False,
     ) -> None:
         """Make the session a subscriber; who may is decided before."""
-        session.subscriptions[channel] = (
-            Subscription(server_side=server_side, chan_info=chan_info)
-            if server_side or chan_info
-            else PLAIN_SUBSCRIPTION
-        )
+        if server_side or chan_info or expires_at:
+            subscription = Subscription(
+                server_side=server_side, chan_info=chan_info, expires_at=expires_at, from_token=from_token
+            )
+        else:
+            subscription = PLAIN_SUBSCRIPTION
+        session.subscriptions[channel] = subscription
         if self.hub.subscribe(channel, session.sink):
             await self._broker.subscribe(channel)
 
-    def remove_subscription(self, session: Session, channel: str, *, deliver: bool) -> None:
+    def remove_subscription(self, session: Client, channel: str, *, deliver: bool) -> None:
         """Undo ``add_subscription``; with *deliver* the client still gets what came before."""
         del session.subscriptions[channel]
         if self.hub.unsubscribe(channel, session.sink, deliver=deliver):
             eager.start(self._broker.unsubscribe(channel))
 
     # ---------------------------------------------------- the server's API
+
+    def _targets(self, user: str, client: str, session: str) -> Sequence[Client]:
+        """Sessions an API call means. No transport here has session ids, so naming one matches nothing."""
+        return () if session else self.hub.sessions_of(user, client)
 
     async def subscribe(
         self,
@@ -159,32 +171,45 @@ class Node:
         expire_at: int = 0,
         override: Mapping[str, bool] | None = None,
     ) -> None:
-        """Subscribe a user's connections to a channel and tell them (server specification 6.5)."""
-        self.rules.options_of(channel)
-        for session in self.hub.sessions_of(user, client):
-            if channel not in session.subscriptions:
-                if len(session.subscriptions) >= self.config.client.channel_limit:
-                    session.disconnect(errors.CHANNEL_LIMIT)
-                    continue
-                await self.add_subscription(session, channel, server_side=True, chan_info=info)
-            session.push(Push(channel=channel, subscribe=Subscribe(data=Raw(data) if data else NO_DATA)))
+        """Subscribe a user's connections to a channel and tell them (server specification 6.5).
 
-    async def unsubscribe(self, user: str, channel: str, *, client: str = "") -> None:
+        *override* changes options of features that this version does not have, so it changes nothing yet.
+        """
+        self.rules.options_of(channel)
+        push = Push(channel=channel, subscribe=Subscribe(data=Raw(data) if data else NO_DATA))
+        for target in self._targets(user, client, session):
+            if expire_at and expire_at <= self.clock.unix():
+                raise ClientError(errors.INTERNAL)
+            if channel not in target.subscriptions:
+                if len(target.subscriptions) >= self.config.client.channel_limit:
+                    target.disconnect(errors.CHANNEL_LIMIT)
+                    continue
+                await self.add_subscription(
+                    target, channel, server_side=True, chan_info=info, expires_at=expire_at
+                )
+                target.schedule_wake()
+            target.push(push)
+
+    async def unsubscribe(self, user: str, channel: str, *, client: str = "", session: str = "") -> None:
         """End a user's subscriptions to a channel; each client that had one is told (client protocol 13)."""
         self.rules.options_of(channel)
-        reason = errors.SERVER_UNSUBSCRIBE
-        for session in self.hub.sessions_of(user, client):
-            if channel in session.subscriptions:
-                self.remove_subscription(session, channel, deliver=True)
-                session.push(Push(channel=channel, unsubscribe=Unsubscribe(reason.code, reason.reason)))
+        for target in self._targets(user, client, session):
+            if channel in target.subscriptions:
+                target.unsubscribe(channel, errors.SERVER_UNSUBSCRIBE)
 
     async def disconnect(
-        self, user: str, *, client: str = "", whitelist: Sequence[str] = (), disconnect: DisconnectCode
+        self,
+        user: str,
+        *,
+        client: str = "",
+        session: str = "",
+        whitelist: Sequence[str] = (),
+        disconnect: DisconnectCode,
     ) -> None:
         """End a user's connections, all but those in *whitelist*."""
-        for session in self.hub.sessions_of(user, client):
-            if session.client not in whitelist:
-                session.disconnect(disconnect)
+        for target in self._targets(user, client, session):
+            if target.client not in whitelist:
+                target.disconnect(disconnect)
 
     async def channels(self, pattern: str) -> Mapping[str, int]:
         """Channels with subscribers whose name matches the glob, or all."""

@@ -23,7 +23,8 @@ from centrifast import eager, errors, log
 from centrifast._core import NO_PONG, SLOW, Sink
 from centrifast.client import commands
 from centrifast.client.transport import ClientTransport, close_with
-from centrifast.errors import ClientError, Disconnect, DisconnectCode
+from centrifast.errors import ClientError, Disconnect, DisconnectCode, UnsubscribeCode
+from centrifast.hub import Subscription
 from centrifast.limits import FAILED_CONNECT_LINGER
 from centrifast.model import ClientInfo
 from centrifast.protocol import wire
@@ -41,20 +42,6 @@ class State(Enum):
     CONNECTED = auto()
     FAILED = auto()
     CLOSED = auto()
-
-
-class Subscription:
-    """What a session holds per channel."""
-
-    __slots__ = ("chan_info", "server_side")
-
-    def __init__(self, *, server_side: bool, chan_info: bytes = b"") -> None:
-        self.server_side = server_side
-        self.chan_info = chan_info
-
-
-PLAIN_SUBSCRIPTION = Subscription(server_side=False)
-"""Shared by all client-side subscriptions without info of their own: most of them."""
 
 
 class Closed(Exception):
@@ -90,6 +77,7 @@ class Session:
         self.subscriptions: dict[str, Subscription] = {}
         self._task: asyncio.Task[None] | None = None
         self._backlog: list[bytes] | None = None
+        node.hub.connecting.add(self)
         transport.sink.wake_in(node.config.client.stale_close_delay)
 
     # --------------------------------------------- called by the transport
@@ -105,7 +93,6 @@ class Session:
 
     def on_sink_failed(self, reason: int) -> None:
         """The sink can not go on: the client does not read, or did not answer a ping."""
-        self.node.on_sink_failed(reason)
         if reason == SLOW:
             log.info("client disconnected as slow", client=self.client, user=self.user)
             self.disconnect(errors.SLOW, flush=False)
@@ -121,8 +108,9 @@ class Session:
             self.disconnect(errors.STALE)
         elif self.state is State.FAILED:
             self._transport.abort()
-        elif self.state is State.CONNECTED and self.expires_at:
-            self.disconnect(errors.CONNECTION_EXPIRED)
+        elif self.state is State.CONNECTED:
+            self._end_what_expired()
+            self.schedule_wake()
 
     def on_closed(self) -> None:
         """The peer is gone or going."""
@@ -147,6 +135,11 @@ class Session:
     def push(self, push: Push) -> None:
         """Queue an asynchronous message."""
         self.send(Reply(push=push))
+
+    def unsubscribe(self, channel: str, reason: UnsubscribeCode) -> None:
+        """End a subscription from this side and tell the client."""
+        self.node.remove_subscription(self, channel, deliver=True)
+        self.push(Push(channel=channel, unsubscribe=wire.Unsubscribe(reason.code, reason.reason)))
 
     def disconnect(self, disconnect: DisconnectCode, *, flush: bool = True) -> None:
         """End the connection: leave everything, flush, close (client protocol 5.4)."""
@@ -173,7 +166,38 @@ class Session:
         """The connection's output."""
         return self._transport.sink
 
+    def schedule_wake(self) -> None:
+        """Wake at the first moment at which something of this connection has been expired for too long."""
+        if self.state is not State.CONNECTED:
+            return
+        client = self.node.config.client
+        ends = [
+            subscription.expires_at + client.expired_sub_close_delay
+            for subscription in self.subscriptions.values()
+            if subscription.expires_at
+        ]
+        if self.expires_at:
+            ends.append(self.expires_at + client.expired_close_delay)
+        self.sink.wake_in(max(0.0, min(ends) - self.node.clock.unix()) if ends else -1)
+
+    def token_channels(self) -> set[str]:
+        """Server-side subscriptions that the connection token asked for."""
+        return {channel for channel, subscription in self.subscriptions.items() if subscription.from_token}
+
     # -------------------------------------------------------------- inside
+
+    def _end_what_expired(self) -> None:
+        """Client protocol 3.3 and 3.4: 3005 for the connection, 2501 or 3006 for a subscription."""
+        client, now = self.node.config.client, self.node.clock.unix()
+        if self.expires_at and now >= self.expires_at + client.expired_close_delay:
+            self.disconnect(errors.CONNECTION_EXPIRED)
+            return
+        for channel, subscription in tuple(self.subscriptions.items()):
+            if subscription.expires_at and now >= subscription.expires_at + client.expired_sub_close_delay:
+                if subscription.server_side:
+                    self.disconnect(errors.SUBSCRIPTION_EXPIRED)
+                    return
+                self.unsubscribe(channel, errors.UNSUBSCRIBE_EXPIRED)
 
     def _run(self, received: Iterator[Command]) -> None:
         """Handle commands until one has to wait."""

@@ -1,9 +1,25 @@
-"""What a session may ask of the connection it lives on."""
+"""Between a connection and its session: what each may ask of the other."""
 
 from typing import Protocol
 
 from centrifast._core import Sink
 from centrifast.errors import DisconnectCode
+
+
+class Handler(Protocol):
+    """What a connection tells whoever handles it, such as a session."""
+
+    def on_message(self, payload: bytes, is_text: bool) -> None:
+        """A whole message has arrived."""
+
+    def on_sink_failed(self, reason: int) -> None:
+        """The sink can not go on; *reason* is one of ``_core``'s."""
+
+    def on_wake(self) -> None:
+        """The moment set with ``sink.wake_in`` has come."""
+
+    def on_closed(self) -> None:
+        """The peer is gone or going; called once, and nothing after it."""
 
 
 class ClientTransport(Protocol):

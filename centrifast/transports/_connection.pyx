@@ -74,6 +74,7 @@ cdef class Settings:
         Drain drain
         TimingWheel wheel
         Py_ssize_t message_size_limit
+        readonly Py_ssize_t open_connections
         object done_future      # stands in for picows's future per connection, which nobody awaits here
 
     def __init__(self, Drain drain not None, TimingWheel wheel not None, Py_ssize_t message_size_limit):
@@ -114,13 +115,18 @@ class _NotClosing:
         pass
 
 
-class _Linger(asyncio.Protocol):
+class _Linger(asyncio.BufferedProtocol):
     """Takes over a socket after a violation: what still arrives is thrown away until the peer hangs up."""
+
+    waste = bytearray(65536)  # shared: nobody reads it
 
     def __init__(self, connection):
         self.connection = connection
 
-    def data_received(self, data):
+    def get_buffer(self, size_hint):
+        return self.waste
+
+    def buffer_updated(self, size):
         pass
 
     def eof_received(self):
@@ -257,6 +263,7 @@ cdef class Connection(WSListener):
         transport._write_buffer = shared_write_buffer
         self.sink = Sink(settings.drain, settings.wheel, self.variant, self, self.underlying, transport._socket,
                          not transport.is_secure)
+        settings.open_connections += 1
         self.handler = self.handler_factory(self)
         self.handler_factory = None
 
@@ -318,8 +325,10 @@ cdef class Connection(WSListener):
         self.transport.is_close_frame_sent = True
         self.transport.underlying_transport = _NotClosing()
         code = arguments[0][0] if arguments and isinstance(arguments[0], tuple) else PROTOCOL_ERROR
-        # Frames parsed before this one are still to be delivered, so not at once.
-        asyncio.get_running_loop().call_soon(self.refuse, int(code))
+        # picows would take the refused frame's payload for a frame; and it may grow its buffer to any size.
+        self.underlying.set_protocol(_Linger(self))
+        # A frame parsed before the refused one is still to be delivered, so not at once.
+        asyncio.get_running_loop().call_soon(self.violation_of, int(code))
 
     def exception(self, message, *arguments):
         """A bug in this module or in a handler reached picows: log it, close this connection, keep the server."""
@@ -360,12 +369,10 @@ cdef class Connection(WSListener):
         self.close(code, b"")
         return 0
 
-    def refuse(self, int code):
-        """picows can not go on parsing: as ``violation``, and what still arrives is thrown away."""
-        if self.underlying is None:
-            return
-        self.violation(code)
-        self.underlying.set_protocol(_Linger(self))
+    def violation_of(self, int code):
+        """``violation``, for a frame that picows refused."""
+        if self.transport is not None:
+            self.violation(code)
 
     cdef int on_close_frame(self, WSFrame frame) except -1:
         cdef int code = 0
@@ -397,11 +404,13 @@ cdef class Connection(WSListener):
 
     def on_lost(self):
         """The socket is gone."""
+        if self.transport is None:
+            return
+        self.settings.open_connections -= 1
         handler, self.handler = self.handler, None
         if handler is not None:
             handler.on_closed()
-        if self.sink is not None:
-            self.sink.close()
+        self.sink.close()
         self.closing = True
         self.fragments = None
         self.transport = None

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from centrifast._framing import Variant, encode_frame
 from centrifast.client.session import Session
+from centrifast.client.transport import Handler
 from centrifast.protocol.http1 import Request
 from centrifast.protocol.negotiation import choose_encoding
-from centrifast.transports._connection import Connection, Handler, Settings, accept
+from centrifast.transports._connection import Connection, Settings, accept
 from centrifast.transports.front_door import UpgradeRefusal
 from centrifast.transports.origin import OriginPolicy
 

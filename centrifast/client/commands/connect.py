@@ -1,6 +1,5 @@
 """connect: who is this, and what does it get (client protocol 3.3, server specification 5.1)."""
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,8 @@ from centrifast import __version__, errors, log
 from centrifast.auth.claims import ConnectionClaims, SubscriptionOptions
 from centrifast.auth.tokens import InvalidTokenError, TokenExpiredError
 from centrifast.client import permissions
+from centrifast.client.commands.expiry import time_to_live
 from centrifast.errors import ClientError, Disconnect
-from centrifast.limits import MAX_TTL
 from centrifast.protocol.wire import NO_DATA, ConnectRequest, ConnectResult, SubscribeRequest, SubscribeResult
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ async def handle_connect(session: "Session", request: ConnectRequest) -> Connect
         raise Disconnect(errors.PERMISSION_DENIED_DISCONNECT)
     if claims.user and 0 < client.user_connection_limit <= node.hub.count_of(claims.user):
         raise Disconnect(errors.CONNECTION_LIMIT)
-    ttl = time_to_live(session, claims)
+    ttl = 0 if client.insecure else time_to_live(claims.expire_at, node.clock)
     wanted = server_side_subscriptions(session, claims, request.subs)
     if len(wanted) > client.channel_limit:
         raise Disconnect(errors.CHANNEL_LIMIT)
@@ -41,11 +40,14 @@ async def handle_connect(session: "Session", request: ConnectRequest) -> Connect
     session.user = claims.user
     session.conn_info = claims.info
     session.state = State.CONNECTED
-    session.sink.wake_in(ttl + client.expired_close_delay if ttl else -1)
+    session.expires_at = claims.expire_at or 0 if ttl else 0
+    session.schedule_wake()
     node.hub.add_client(session)
     results = {}
     for channel, options in wanted.items():
-        await node.add_subscription(session, channel, server_side=True, chan_info=options.info)
+        await node.add_subscription(
+            session, channel, server_side=True, chan_info=options.info, from_token=channel in claims.subs
+        )
         session.check_open()
         results[channel] = SubscribeResult(data=Raw(options.data) if options.data else NO_DATA)
     return ConnectResult(
@@ -74,17 +76,6 @@ def credentials(session: "Session", token: str) -> ConnectionClaims:
     if client.allow_anonymous_connect_without_token or client.insecure:
         return ANONYMOUS
     raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
-
-
-def time_to_live(session: "Session", claims: ConnectionClaims) -> int:
-    """Whole seconds until the credentials expire, at least 1; 0 = never. Raises EXPIRED."""
-    if not claims.expire_at or session.node.config.client.insecure:
-        return 0
-    left = claims.expire_at - session.node.clock.unix()
-    if left <= 0:
-        raise ClientError(errors.EXPIRED)
-    session.expires_at = claims.expire_at
-    return min(max(1, math.floor(left)), MAX_TTL)
 
 
 def server_side_subscriptions(

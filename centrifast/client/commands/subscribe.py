@@ -1,6 +1,5 @@
 """subscribe: the checks in their order, then the subscription (client protocol 3.4, server specification 4.1)."""
 
-import math
 from typing import TYPE_CHECKING
 
 from msgspec import Raw
@@ -10,8 +9,8 @@ from centrifast.auth.claims import SubscriptionClaims
 from centrifast.auth.tokens import InvalidTokenError, TokenExpiredError
 from centrifast.client import permissions
 from centrifast.client.permissions import Subscribing
+from centrifast.client.commands.expiry import time_to_live
 from centrifast.errors import ClientError, Disconnect
-from centrifast.limits import MAX_TTL
 from centrifast.protocol.wire import NO_DATA, SubscribeRequest, SubscribeResult
 
 if TYPE_CHECKING:
@@ -55,16 +54,15 @@ async def handle_subscribe(session: "Session", request: SubscribeRequest) -> Sub
 async def subscribe_with_token(session: "Session", request: SubscribeRequest) -> SubscribeResult:
     """The token alone decides (server specification 5.5)."""
     claims = subscription_claims(session, request)
-    ttl = 0
-    if claims.expire_at:
-        left = claims.expire_at - session.node.clock.unix()
-        if left <= 0:
-            raise ClientError(errors.EXPIRED)
-        ttl = min(max(1, math.floor(left)), MAX_TTL)
+    ttl = time_to_live(claims.expire_at, session.node.clock)
     if request.tf is not None:
         raise ClientError(errors.BAD_REQUEST)
-    await session.node.add_subscription(session, request.channel, server_side=False, chan_info=claims.info)
+    await session.node.add_subscription(
+        session, request.channel, server_side=False, chan_info=claims.info, expires_at=claims.expire_at or 0
+    )
     session.check_open()
+    if ttl:
+        session.schedule_wake()
     return SubscribeResult(expires=ttl > 0, ttl=ttl, data=Raw(claims.data) if claims.data else NO_DATA)
 
 
@@ -77,11 +75,12 @@ def subscription_claims(session: "Session", request: SubscribeRequest) -> Subscr
         raise ClientError(errors.PERMISSION_DENIED) from invalid
     except TokenExpiredError as expired:
         raise ClientError(errors.TOKEN_EXPIRED) from expired
-    if (
-        claims.channel != request.channel
-        or claims.user != session.user
-        or claims.client not in ("", session.client)
-    ):
+    if claims.channel != request.channel or not is_for(claims, session):
         log.info("subscription token is for somebody or something else", client=session.client)
         raise Disconnect(errors.INVALID_TOKEN)
     return claims
+
+
+def is_for(claims: SubscriptionClaims, session: "Session") -> bool:
+    """Whether the token was made for this user and, if it names one, this connection."""
+    return claims.user == session.user and claims.client in ("", session.client)

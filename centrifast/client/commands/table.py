@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from centrifast import errors
-from centrifast.client.commands import connect, publish, rpc, subscribe, unavailable, unsubscribe
+from centrifast.client.commands import connect, publish, refresh, rpc, subscribe, unavailable, unsubscribe
 from centrifast.errors import Disconnect
 from centrifast.protocol.wire import Command, Reply
 
@@ -31,8 +31,10 @@ async def handle(session: "Session", command: Command) -> Reply | None:  # one l
         return Reply(id=command.id, rpc=rpc.handle_rpc(session, command.rpc))
     if command.send is not None:
         raise Disconnect(errors.NOT_AVAILABLE_DISCONNECT)  # nothing here receives it (client protocol 3.10)
-    if command.refresh is not None or command.sub_refresh is not None:
-        unavailable.refuse_refresh(command)
+    if command.refresh is not None:
+        return Reply(id=command.id, refresh=refresh.handle_refresh(session, command.refresh))
+    if command.sub_refresh is not None:
+        return Reply(id=command.id, sub_refresh=refresh.handle_sub_refresh(session, command.sub_refresh))
     raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
 
 

@@ -1,0 +1,137 @@
+"""Composition root: builds the parts, joins them, runs them, and stops them in order.
+
+The only module that knows every other one. Order of start and stop: server specification 12.
+"""
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import socket
+import time
+from pathlib import Path
+
+import uvloop
+
+from centrifast import log
+from centrifast._core import Drain
+from centrifast._framing import Variant
+from centrifast._wheel import TimingWheel
+from centrifast.auth.tokens import TokenVerifier
+from centrifast.clock import SystemClock
+from centrifast.config.loader import LoadedConfig
+from centrifast.config.schema import Config
+from centrifast.engine.memory import MemoryBroker
+from centrifast.errors import SHUTDOWN
+from centrifast.hub import Hub
+from centrifast.limits import DESCRIPTORS_WARNING, DISCONNECT_BATCH, DRAIN_SLICE, SHUTDOWN_POLL
+from centrifast.node import Node
+from centrifast.protocol.json_codec import JsonCodec
+from centrifast.protocol.protobuf_codec import ProtobufCodec
+from centrifast.protocol.wire import Encoding
+from centrifast.transports._connection import Settings
+from centrifast.transports.origin import OriginPolicy
+from centrifast.transports.websocket import EchoEndpoint, WebSocketEndpoint
+
+TEXT, BINARY = 1, 2  # WebSocket opcodes (RFC 6455 section 11.8)
+
+# A young collection looks at few objects and is cheap; a full one looks at every connection and stops the loop.
+# Connections are taken apart by hand when they end, so full collections have nothing to find: they are made rare.
+GC_THRESHOLDS = (20_000, 20, 10_000)
+
+
+def run(loaded: LoadedConfig) -> int:
+    """Run the server until it is told to stop; the process's exit code (server specification 12.4)."""
+    config = loaded.config
+    raise_descriptor_limit()
+    pid_file = Path(config.pid_file) if config.pid_file else None
+    if pid_file is not None:
+        try:
+            pid_file.write_text(f"{os.getpid()}\n")
+            pid_file.chmod(0o600)
+        except OSError as error:
+            log.fatal("pid file can not be written", path=str(pid_file), detail=str(error))
+            return 1
+    try:
+        return uvloop.run(serve(config))
+    except OSError as error:
+        log.fatal("the server can not start", detail=str(error))
+        return 1
+    finally:
+        if pid_file is not None:
+            pid_file.unlink(missing_ok=True)
+
+
+def raise_descriptor_limit() -> None:
+    """Raise the soft limit of open files to the hard one and say so (server specification 12.5)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    log.info("descriptor limit", limit=hard, was=soft)
+    if hard < DESCRIPTORS_WARNING:
+        log.warn(
+            "few descriptors: a connection needs one",
+            limit=hard,
+            hint=f"raise the hard limit (ulimit -Hn, LimitNOFILE=) to {DESCRIPTORS_WARNING} or more",
+        )
+
+
+async def serve(config: Config) -> int:
+    """Start every part, wait for a signal, stop; the exit code."""
+    server = Server(config)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(name: str) -> None:
+        if stopping.is_set():
+            log.warn("second signal, exiting at once", signal=name)
+            os._exit(1)
+        log.info("shutting down ...", signal=name)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number.name)
+    await server.start()
+    await stopping.wait()
+    try:
+        await asyncio.wait_for(server.stop(), config.shutdown.timeout)
+    except TimeoutError:
+        log.fatal("shutdown timeout reached", timeout=config.shutdown.timeout)
+        return 1
+    return 0
+
+
+class Server:
+    """All parts of one process."""
+
+    def __init__(self, config: Config) -> None:
+        loop = asyncio.get_running_loop()
+        self._config = config
+        self._clock = SystemClock(loop)
+        self._drain = Drain(
+            loop.call_soon, config.client.queue_max_size, DRAIN_SLICE, config.websocket.write_timeout
+        )
+        self._wheel = TimingWheel(time.monotonic())
+        self._settings = Settings(self._drain, self._wheel, config.websocket.message_size_limit)
+        json_codec, protobuf_codec = JsonCodec(), ProtobufCodec()
+        json = Variant("json", TEXT, b"\n", b"{}", b"{}")
+        protobuf = Variant("protobuf", BINARY, b"", b"\x00", b"\x00")
+        self._hub = Hub(
+            self._drain,
+            {json: json_codec.encode_publication, protobuf: protobuf_codec.encode_publication},
+        )
+        tokens = TokenVerifier(
+            config.client.token,
+            skip_signature=config.client.insecure_skip_token_signature_verify,
+            clock=self._clock,
+        )
+        name = config.node.name or f"{socket.gethostname()}_{config.http_server.port}"
+        self.node = Node(config, self._clock, self._hub, MemoryBroker(self._clock), tokens, name)
+        self._websocket = WebSocketEndpoint(
+            self.node,
+            self._settings,
+            OriginPolicy(config.client.allowed_origins),
+            {Encoding.JSON: (json, json_codec), Encoding.PROTOBUF: (protobuf, protobuf_codec)},
+        )
+        self._echo = EchoEndpoint(self._settings, Variant("echo", TEXT, b"", b"", b""))
