@@ -27,22 +27,22 @@ _DISCONNECTS = """\
 ## Disconnects
 
 In the WebSocket close frame, or in a `disconnect` push on the other transports. Clients come back unless the
-code lies in 3500–3999 or 4500–4999. Codes 4000 to 4999 are free for an application's own. 3000 is never sent: it
-names a connection that the client closed.
+code lies in 3500–3999 or 4500–4999. Codes 4000 to 4999 are free for an application's own. 3000 is never sent:
+it names a connection that the client closed.
 """
 
 _UNSUBSCRIBES = """\
 ## Unsubscribes
 
-In an `unsubscribe` push. Clients subscribe again when the code is 2500 or more. Codes 2100 to 2499 and 2600 to
-2999 are free for an application's own.
+In an `unsubscribe` push. Clients subscribe again when the code is 2500 or more. Codes 2100 to 2499 and 2600
+to 2999 are free for an application's own.
 """
 
 _API_ERRORS = """\
 ## Server API errors
 
-In `error` of an API answer with HTTP status 200; with `http_api.error_mode` set to `transport`, the HTTP status
-is the one given here.
+In `error` of an API answer with HTTP status 200; with `http_api.error_mode` set to `transport`, the HTTP
+status is the one given here.
 """
 
 
