@@ -13,7 +13,7 @@ def checksubtoken(config: str, token: str) -> None:
     """Verify a subscription token with the configured keys."""
     client = read_config(config).config.client
     claims = check_token(
-        client, subscription_settings(client), lambda verifier: verifier.verify_subscription(token)
+        client, subscription_settings(client), token, lambda verifier: verifier.verify_subscription(token)
     )
     click.echo(f'valid subscription token for {user_text(claims.user)} and channel "{claims.channel}"')
     click.echo(f"payload: {payload_text(token)}")

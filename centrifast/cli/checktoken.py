@@ -12,6 +12,6 @@ from centrifast.cli.token import check_token, payload_text
 def checktoken(config: str, token: str) -> None:
     """Verify a connection token with the configured keys."""
     client = read_config(config).config.client
-    claims = check_token(client, client.token, lambda verifier: verifier.verify_connection(token))
+    claims = check_token(client, client.token, token, lambda verifier: verifier.verify_connection(token))
     click.echo(f"valid token for {f'user {claims.user}' if claims.user else 'anonymous user'}")
     click.echo(f"payload: {payload_text(token)}")

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import json
 import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -51,19 +52,32 @@ def expiration_text(ttl: int) -> str:
     return "without expiration" if ttl < 0 else f"with expiration TTL {format_duration(ttl)}"
 
 
-def check_token(client: ClientConfig, settings: TokenConfig, verify: Callable[[TokenVerifier], C]) -> C:
+def check_token(
+    client: ClientConfig, settings: TokenConfig, token: str, verify: Callable[[TokenVerifier], C]
+) -> C:
     """Verify a token with the configured keys, or end the command saying why it is refused."""
+    try:
+        header, payload = part_text(token, 0), payload_text(token)
+        algorithm = json.loads(header)["alg"]
+    except (ValueError, IndexError, KeyError, TypeError):
+        fail("error: token format is not valid")
+    subject = f"error: token with algorithm {algorithm} and claims {payload} has error"
     skip_signature = client.insecure_skip_token_signature_verify
     try:
         with contextlib.closing(asyncio.new_event_loop()) as loop:
             return verify(TokenVerifier(settings, skip_signature=skip_signature, clock=SystemClock(loop)))
     except TokenExpiredError:
-        fail("error: token expired")
+        fail(f"{subject}: token expired")
     except (InvalidTokenError, ClientError, ValueError) as error:
-        fail(f"error: {error}")
+        fail(f"{subject}: {error}")
 
 
 def payload_text(token: str) -> str:
-    """Return the claims of a token that has been verified, as they were written."""
-    payload = token.split(".")[1]
-    return base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode()
+    """Return the claims of a token as they were written."""
+    return part_text(token, 1)
+
+
+def part_text(token: str, index: int) -> str:
+    """Decode one of the parts a token has between its dots."""
+    part = token.split(".")[index]
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode()

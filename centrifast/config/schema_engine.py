@@ -104,7 +104,7 @@ class PostgresControllerConfig:
 class BrokerConfig:
     """A broker in place of the engine's."""
 
-    enabled: bool = option(False, "Use it.", support=Support.REFUSED)
+    enabled: bool = option(False, "Use a broker other than the engine's.", support=Support.REFUSED)
     type: str = option(
         "memory", "Kind of broker.", choices=("memory", "nats", "redis", "redisnats", "postgres")
     )
@@ -118,7 +118,7 @@ class BrokerConfig:
 class PresenceManagerConfig:
     """A presence manager in place of the engine's."""
 
-    enabled: bool = option(False, "Use it.", support=Support.REFUSED)
+    enabled: bool = option(False, "Use a presence manager other than the engine's.", support=Support.REFUSED)
     type: str = option("memory", "Kind of presence manager.", choices=("memory", "redis"))
     redis: RedisPresenceConfig = section(RedisPresenceConfig, "Redis presence manager.")
 
@@ -136,7 +136,7 @@ class MapBrokerConfig:
 class ControllerConfig:
     """Node-to-node messages outside the broker."""
 
-    enabled: bool = option(False, "Use it.", support=Support.REFUSED)
+    enabled: bool = option(False, "Use it for messages between nodes.", support=Support.REFUSED)
     type: str = option("", "Kind of controller.")
     postgres: PostgresControllerConfig = section(PostgresControllerConfig, "PostgreSQL controller.")
 

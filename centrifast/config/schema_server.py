@@ -64,8 +64,8 @@ class HttpApiConfig:
     error_mode: str = option(
         "", "Empty = errors in the body with status 200; `transport` = as HTTP status.", choices=ERROR_MODES
     )
-    external: bool = option(False, "Serve on the external listener.")
-    insecure: bool = option(False, "No key required.")
+    external: bool = option(False, "Serve the API on the external listener.")
+    insecure: bool = option(False, "API calls need no key.")
     max_request_body_size: int = option(
         0, "Limit of one request; 0 = the limit built in.", unit="bytes", min=0, extension=True
     )
@@ -75,10 +75,10 @@ class HttpApiConfig:
 class GrpcApiConfig:
     """Server API over gRPC."""
 
-    enabled: bool = option(False, "Serve it.", support=Support.REFUSED)
+    enabled: bool = option(False, "Serve the gRPC API.", support=Support.REFUSED)
     error_mode: str = option("", "Empty = errors in the reply; `transport` = as gRPC status.")
     address: str = option("", "Host to bind.")
-    port: int = option(10000, "Port.", min=0, max=65535)
+    port: int = option(10000, "Port of the gRPC API.", min=0, max=65535)
     tls: TlsConfig = section(TlsConfig, "TLS of the listener.")
     key: str = option("", "Key every call must carry; empty = no check.", secret=True)
     reflection: bool = option(False, "Offer server reflection.")
@@ -89,21 +89,21 @@ class GrpcApiConfig:
 class AdminConfig:
     """Web page and its endpoints."""
 
-    enabled: bool = option(False, "Serve it.", support=Support.WARNED)
+    enabled: bool = option(False, "Serve the admin page.", support=Support.WARNED)
     handler_prefix: str = option("", "Path prefix; empty = root.")
     password: str = option("", "Password of the login.", secret=True)
     secret: str = option("", "Key that signs login tokens.", secret=True)
-    insecure: bool = option(False, "No login.")
+    insecure: bool = option(False, "No login to the admin page.")
     web_path: str = option("", "Directory of another page.")
     web_proxy_address: str = option("", "Development only.")
-    external: bool = option(False, "Serve on the external listener.")
+    external: bool = option(False, "Serve the admin page on the external listener.")
 
 
 @dataclass(frozen=True, slots=True)
 class PrometheusConfig:
     """Metrics endpoint."""
 
-    enabled: bool = option(False, "Serve it.", support=Support.WARNED)
+    enabled: bool = option(False, "Serve metrics.", support=Support.WARNED)
     handler_prefix: str = option("/metrics", "Path.")
     instrument_http_handlers: bool = option(False, "Count HTTP requests by path, method, status.")
     recovered_publications_histogram: bool = option(False, "Extra histogram.")
@@ -114,7 +114,7 @@ class PrometheusConfig:
 class HealthConfig:
     """Health endpoint."""
 
-    enabled: bool = option(False, "Serve it.")
+    enabled: bool = option(False, "Serve the health endpoint.")
     handler_prefix: str = option("/health", "Path.")
 
 
@@ -122,7 +122,7 @@ class HealthConfig:
 class SwaggerConfig:
     """Page that documents the HTTP API."""
 
-    enabled: bool = option(False, "Serve it.", support=Support.WARNED)
+    enabled: bool = option(False, "Serve the documentation of the API.", support=Support.WARNED)
     handler_prefix: str = option("/swagger", "Path.")
 
 
@@ -130,7 +130,7 @@ class SwaggerConfig:
 class DebugConfig:
     """Profiling endpoints."""
 
-    enabled: bool = option(False, "Serve them.", support=Support.ACCEPTED)
+    enabled: bool = option(False, "Serve profiling endpoints.", support=Support.ACCEPTED)
     handler_prefix: str = option("/debug/pprof", "Path prefix.", support=Support.ACCEPTED)
 
 

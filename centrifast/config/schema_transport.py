@@ -81,7 +81,7 @@ class WebTransportConfig:
 class InitConfig:
     """Endpoint for latency probes before connecting."""
 
-    enabled: bool = option(False, "Answer `{}` to GET.", support=Support.WARNED)
+    enabled: bool = option(False, "Answer `{}` to latency probes.", support=Support.WARNED)
     handler_prefix: str = option("/connection/init", "Path.", support=Support.ACCEPTED)
 
 
@@ -150,6 +150,6 @@ class UniGrpcConfig:
 
     enabled: bool = option(False, "Serve unidirectional gRPC clients.", support=Support.REFUSED)
     address: str = option("", "Host to bind.")
-    port: int = option(11000, "Port.", min=0, max=65535)
+    port: int = option(11000, "Port of unidirectional gRPC.", min=0, max=65535)
     max_receive_message_size: int = option(0, "Limit of one message; 0 = 4 MiB.", unit="bytes")
     tls: TlsConfig = section(TlsConfig, "TLS of the listener.")

@@ -56,8 +56,8 @@ NAMESPACE = re.compile(r"channel\.(namespaces\.\[\d+\]|without_namespace)\.")
 
 @functools.cache
 def known_paths() -> tuple[str, ...]:
-    """Return the path of every option and section; items as ``path[]``."""
-    return tuple(path for path, _ in walk(Config))
+    """Return the path of every option and section, those that are built first; items as ``path[]``."""
+    return tuple(path for path, _ in sorted(walk(Config), key=lambda known: known[1].facts.support))
 
 
 def explain_key(key: str) -> str:

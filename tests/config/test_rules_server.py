@@ -1,0 +1,170 @@
+"""Rules that join options of listeners, clients, tokens, proxies and consumers."""
+
+import pytest
+
+from centrifast.config.rules_server import check
+from tests.config.building import config_of
+
+PEM = "-----BEGIN X-----"
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {},
+        {"http_server.internal_port": 9000, "http_server.h2c_external": True},
+        {"http_server.tls": {"enabled": True, "cert_pem": PEM, "key_pem": PEM}},
+        {"http_server.tls": {"cert_pem": PEM}},
+        {"client": {"ping_interval": "-1s", "pong_timeout": "8s"}},
+        {"client": {"ping_interval": "5s", "pong_timeout": "-1s"}},
+        {"client.allowed_origins": ["*", "https://*.example.com", "http{,s}://a"]},
+        {"client.token": {"audience": "a", "issuer_regex": "^b$", "user_id_claim": "user_id"}},
+        {
+            "prometheus": {"enabled": True, "handler_prefix": "/connection/websocket"},
+            "http_server.internal_port": "1",
+        },
+        {"proxies": [{"name": "one", "endpoint": "http://x"}, {"name": "two", "endpoint": "http://x"}]},
+        {"consumers": [{"name": "one", "type": "kafka"}]},
+    ],
+)
+def test_what_fits_together_passes(tree: dict[str, object]) -> None:
+    assert list(check(config_of(tree))) == []
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"http_server.internal_port": "http"}, "'http' is not a port"),
+        ({"http_server.internal_port": 65536}, "'65536' is not a port"),
+        ({"http_server.tls.enabled": True}, "http_server.tls.enabled needs http_server.tls.cert_pem"),
+        (
+            {"http_server.internal_tls": {"enabled": True, "cert_pem": PEM}},
+            "http_server.internal_tls.enabled needs",
+        ),
+        ({"http_server.h2c_external": True}, "needs a separate http_server.internal_port"),
+        (
+            {
+                "http_server.h2c_external": True,
+                "http_server.internal_port": 1,
+                "http_server.tls_autocert.enabled": True,
+            },
+            "cannot be combined with TLS",
+        ),
+        ({"client.ping_interval": "8s"}, "must be greater than client.pong_timeout"),
+        ({"client.allowed_origins": ["https://[a"]}, "client.allowed_origins.[0]"),
+        ({"client.token": {"audience": "a", "audience_regex": "b"}}, "exclude each other"),
+        ({"client.subscription_token": {"issuer": "a", "issuer_regex": "b"}}, "exclude each other"),
+        ({"client.token.audience_regex": "["}, "client.token.audience_regex: '['"),
+        ({"client.token.user_id_claim": "user-id"}, "letters and underscores only"),
+        ({"proxies": [{"name": "default", "endpoint": "x"}]}, "`default` stands for"),
+        ({"proxies": [{"name": "one"}]}, "proxies.[0].endpoint must be set"),
+        ({"proxies": [{"name": "o", "endpoint": "x"}]}, "'o' is not valid"),
+        ({"consumers": [{"name": "a-b"}]}, "'a-b' is not valid"),
+        ({"consumers": [{"name": "ab"}, {"name": "ab"}]}, "'ab' is used twice"),
+    ],
+)
+def test_what_does_not_fit_is_told(tree: dict[str, object], message: str) -> None:
+    (problem,) = check(config_of(tree))
+    assert message in problem
+
+
+def test_zeros_of_the_environment_are_refused_where_they_mean_nothing() -> None:
+    environ = {"CENTRIFUGO_CLIENT_PING_INTERVAL": "0", "CENTRIFUGO_PROXIES_ONE_TIMEOUT": "0"}
+    tree = {"proxies": [{"name": "one", "endpoint": "x"}]}
+    assert list(check(config_of(tree, **environ))) == [
+        'client.ping_interval must not be 0; write "-1s" for no pings',
+        "proxies.[0].timeout must not be 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tree", "sections"),
+    [
+        ({"http_api.handler_prefix": "/connection/websocket"}, ("websocket", "http_api")),
+        ({"health.enabled": True, "health.handler_prefix": "/api"}, ("http_api", "health")),
+        (
+            {"sse.enabled": True, "emulation.handler_prefix": "/connection/sse"},
+            ("sse", "emulation"),
+        ),
+        ({"admin.enabled": True, "init.enabled": True, "init.handler_prefix": "/"}, ("init", "admin")),
+        (
+            {
+                "admin": {"enabled": True, "external": True, "handler_prefix": "/api"},
+                "http_api.external": True,
+            },
+            ("http_api", "admin"),
+        ),
+    ],
+)
+def test_two_endpoints_on_one_path_are_named(tree: dict[str, object], sections: tuple[str, str]) -> None:
+    (problem,) = check(config_of(tree))
+    assert problem.startswith(f"{sections[0]}.handler_prefix and {sections[1]}.handler_prefix are both")
+
+
+def test_endpoints_that_are_off_do_not_collide() -> None:
+    tree: dict[str, object] = {
+        "websocket.disabled": True,
+        "http_api.disabled": True,
+        "http_api.handler_prefix": "/connection/websocket",
+        "health.handler_prefix": "/connection/websocket",
+    }
+    assert list(check(config_of(tree))) == []
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [
+        "webtransport",
+        "uni_websocket",
+        "uni_sse",
+        "uni_http_stream",
+        "http_stream",
+        "swagger",
+        "debug",
+        "prometheus",
+    ],
+)
+def test_every_endpoint_takes_part(switch: str) -> None:
+    tree: dict[str, object] = {f"{switch}.enabled": True, f"{switch}.handler_prefix": "/api"}
+    (problem,) = check(config_of(tree))
+    assert f"{switch}.handler_prefix" in problem
+
+
+def test_status_transforms_are_complete() -> None:
+    rows = [
+        {"status_code": 404, "to_error": {"code": 404, "message": "gone"}},
+        {"status_code": 403, "to_disconnect": {"code": 4403, "reason": "no"}},
+        {"to_error": {"code": 1}},
+        {"status_code": 500},
+        {"status_code": 500, "to_error": {"code": 1}, "to_disconnect": {"code": 4000}},
+        {"status_code": 500, "to_error": {"code": 1, "message": "é"}},
+        {"status_code": 500, "to_disconnect": {"code": 4000, "reason": "x" * 124}},
+    ]
+    tree: dict[str, object] = {
+        "proxies": [{"name": "one", "endpoint": "x", "http": {"status_to_code_transforms": rows}}]
+    }
+    path = "proxies.[0].http.status_to_code_transforms"
+    assert list(check(config_of(tree))) == [
+        f"{path}.[2].status_code must be set",
+        f"{path}.[3]: set exactly one of to_error.code and to_disconnect.code",
+        f"{path}.[4]: set exactly one of to_error.code and to_disconnect.code",
+        f"{path}.[5].to_error.message must be ASCII, at most 123 characters",
+        f"{path}.[6].to_disconnect.reason must be ASCII, at most 123 characters",
+    ]
+
+
+def test_connect_code_transforms_are_complete_even_when_off() -> None:
+    rows: list[object] = [{"code": 1, "to": {"code": 4000}}, {"to": {"reason": "é"}}]
+    answers: list[object] = [{"code": 1, "to": {"status_code": 400}}, {}]
+    tree: dict[str, object] = {
+        "client.connect_code_to_unidirectional_disconnect.transforms": rows,
+        "uni_sse.connect_code_to_http_response.transforms": answers,
+    }
+    disconnects = "client.connect_code_to_unidirectional_disconnect.transforms.[1]"
+    assert list(check(config_of(tree))) == [
+        f"{disconnects}.code must be set",
+        f"{disconnects}.to.code must be set",
+        f"{disconnects}.to.reason must be ASCII, at most 123 characters",
+        "uni_sse.connect_code_to_http_response.transforms.[1].code must be set",
+        "uni_sse.connect_code_to_http_response.transforms.[1].to.status_code must be set",
+    ]
