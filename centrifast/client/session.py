@@ -166,6 +166,20 @@ class Session:
         """The connection's output."""
         return self._transport.sink
 
+    @property
+    def is_connecting(self) -> bool:
+        """Whether no connect has been answered yet."""
+        return self.state is State.CONNECTING
+
+    def become(self, user: str, conn_info: bytes, expires_at: float) -> None:
+        """Take on the identity that connect found, and be known under it."""
+        self.user = user
+        self.conn_info = conn_info
+        self.expires_at = expires_at
+        self.state = State.CONNECTED
+        self.schedule_wake()
+        self.node.hub.add_client(self)
+
     def schedule_wake(self) -> None:
         """Wake at the first moment at which something of this connection has been expired for too long."""
         if self.state is not State.CONNECTED:

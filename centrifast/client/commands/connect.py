@@ -21,45 +21,51 @@ ANONYMOUS = ConnectionClaims(user="")
 
 async def handle_connect(session: "Session", request: ConnectRequest) -> ConnectResult:
     """Authenticate, register, make the server-side subscriptions."""
-    from centrifast.client.session import State
-
-    if session.state is not State.CONNECTING:
+    if not session.is_connecting:
         raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
     node = session.node
     client = node.config.client
     claims = credentials(session, request.token)
-    if not claims.user and request.token and client.disallow_anonymous_connection_tokens:
-        raise Disconnect(errors.PERMISSION_DENIED_DISCONNECT)
-    if claims.user and 0 < client.user_connection_limit <= node.hub.count_of(claims.user):
-        raise Disconnect(errors.CONNECTION_LIMIT)
+    check_user(session, claims, has_token=bool(request.token))
     ttl = 0 if client.insecure else time_to_live(claims.expire_at, node.clock)
     wanted = server_side_subscriptions(session, claims, request.subs)
     if len(wanted) > client.channel_limit:
         raise Disconnect(errors.CHANNEL_LIMIT)
-
-    session.user = claims.user
-    session.conn_info = claims.info
-    session.state = State.CONNECTED
-    session.expires_at = claims.expire_at or 0 if ttl else 0
-    session.schedule_wake()
-    node.hub.add_client(session)
-    results = {}
-    for channel, options in wanted.items():
-        await node.add_subscription(
-            session, channel, server_side=True, chan_info=options.info, from_token=channel in claims.subs
-        )
-        session.check_open()
-        results[channel] = SubscribeResult(data=Raw(options.data) if options.data else NO_DATA)
+    session.become(claims.user, claims.info, (claims.expire_at or 0) if ttl else 0)
+    subs = await subscribe_all(session, wanted, claims)
     return ConnectResult(
         client=session.client,
         version=f"centrifast {__version__}",
         expires=ttl > 0,
         ttl=ttl,
-        subs=results or None,
+        subs=subs or None,
         ping=max(0, int(client.ping_interval)),
         pong=client.ping_interval > 0 and client.pong_timeout > 0,
         time=int(node.clock.unix() * 1000) if client.connect_include_server_time else 0,
     )
+
+
+def check_user(session: "Session", claims: ConnectionClaims, *, has_token: bool) -> None:
+    """Refuse an anonymous token where those are not wanted, and a user with too many connections."""
+    client = session.node.config.client
+    if has_token and not claims.user and client.disallow_anonymous_connection_tokens:
+        raise Disconnect(errors.PERMISSION_DENIED_DISCONNECT)
+    if claims.user and 0 < client.user_connection_limit <= session.node.hub.count_of(claims.user):
+        raise Disconnect(errors.CONNECTION_LIMIT)
+
+
+async def subscribe_all(
+    session: "Session", wanted: Mapping[str, SubscriptionOptions], claims: ConnectionClaims
+) -> dict[str, SubscribeResult]:
+    """Make the server-side subscriptions."""
+    results = {}
+    for channel, options in wanted.items():
+        await session.node.add_subscription(
+            session, channel, server_side=True, chan_info=options.info, from_token=channel in claims.subs
+        )
+        session.check_open()
+        results[channel] = SubscribeResult(data=Raw(options.data) if options.data else NO_DATA)
+    return results
 
 
 def credentials(session: "Session", token: str) -> ConnectionClaims:
