@@ -7,39 +7,44 @@ any task, so it must not use ``asyncio.timeout`` before it has waited for someth
 
 import asyncio
 from collections.abc import Coroutine, Generator
-from typing import Any, Generic, TypeVar
+from types import TracebackType
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-class _Resumed(Generic[T]):
-    """A coroutine that already ran up to its first suspension, as something a task can await."""
+class _Started(Coroutine[Any, Any, T]):
+    """A coroutine that already ran up to its first suspension, as something a task can run."""
 
-    __slots__ = ("_coroutine", "_waits_for")
+    __slots__ = ("_coroutine", "_handed_on", "_waits_for")
 
     def __init__(self, coroutine: Coroutine[Any, Any, T], waits_for: Any) -> None:
         self._coroutine = coroutine
         self._waits_for = waits_for
+        self._handed_on = False
+
+    def send(self, value: Any) -> Any:
+        """The task's first step learns what the coroutine waits for; later ones go to the coroutine."""
+        if self._handed_on:
+            return self._coroutine.send(value)
+        self._handed_on = True
+        return self._waits_for
+
+    def throw(self, error: Any, value: Any = None, traceback: TracebackType | None = None) -> Any:
+        """Cancelled before its first step, the task did not know yet what else to cancel."""
+        if not self._handed_on:
+            self._handed_on = True
+            if self._waits_for is not None:
+                self._waits_for.cancel()
+        return self._coroutine.throw(error)
+
+    def close(self) -> None:
+        """End the coroutine."""
+        self._coroutine.close()
 
     def __await__(self) -> Generator[Any, Any, T]:
-        waits_for = self._waits_for
-        while True:
-            try:
-                value = yield waits_for
-            except BaseException as error:  # a cancellation, or what was awaited failed: the coroutine decides
-                try:
-                    waits_for = self._coroutine.throw(error)
-                except StopIteration as stop:
-                    return stop.value  # type: ignore[no-any-return]
-            else:
-                try:
-                    waits_for = self._coroutine.send(value)
-                except StopIteration as stop:
-                    return stop.value  # type: ignore[no-any-return]
-
-
-async def _finish(resumed: _Resumed[T]) -> T:
-    return await resumed
+        """Only a task runs this: it calls ``send`` and ``throw`` itself."""
+        raise TypeError("not to be awaited")
 
 
 def start(coroutine: Coroutine[Any, Any, T]) -> "T | asyncio.Task[T]":
@@ -52,4 +57,4 @@ def start(coroutine: Coroutine[Any, Any, T]) -> "T | asyncio.Task[T]":
         waits_for = coroutine.send(None)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
-    return asyncio.get_running_loop().create_task(_finish(_Resumed(coroutine, waits_for)))
+    return asyncio.get_running_loop().create_task(_Started(coroutine, waits_for))

@@ -161,7 +161,6 @@ def test_a_coroutine_may_refuse_its_cancellation() -> None:
     run(main())
 
 
-@pytest.mark.xfail(reason="the task has not run yet and does not pass the cancellation on", strict=True)
 def test_a_cancellation_in_the_same_tick_reaches_the_coroutine() -> None:
     async def main() -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
