@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import time
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from centrifast import log
 from centrifast._core import Drain
 from centrifast._framing import Variant
 from centrifast._wheel import TimingWheel
+from centrifast.api.handler import ApiHandler
 from centrifast.auth.tokens import TokenVerifier
-from centrifast.clock import SystemClock
+from centrifast.clock import SystemClock, TimerHandle
 from centrifast.config.loader import LoadedConfig
 from centrifast.config.schema import Config
 from centrifast.engine.memory import MemoryBroker
@@ -30,10 +32,17 @@ from centrifast.node import Node
 from centrifast.protocol.json_codec import JsonCodec
 from centrifast.protocol.protobuf_codec import ProtobufCodec
 from centrifast.protocol.wire import Encoding
+from centrifast.server.health import add_health
+from centrifast.server.listeners import Address, log_start, open_sockets, plan_listeners, tls_of
+from centrifast.server.listeners import serve as listen
+from centrifast.server.quickstart import add_quickstart
+from centrifast.server.routes import Routes
 from centrifast.transports._connection import Settings
+from centrifast.transports.front_door import FrontDoor, FrontDoorSettings
 from centrifast.transports.origin import OriginPolicy
 from centrifast.transports.websocket import EchoEndpoint, WebSocketEndpoint
 
+DEBUG_ECHO_PATH = "/debug/echo"
 TEXT, BINARY = 1, 2  # WebSocket opcodes (RFC 6455 section 11.8)
 
 # A young collection looks at few objects and is cheap; a full one looks at every connection and stops the loop.
@@ -55,7 +64,7 @@ def run(loaded: LoadedConfig) -> int:
             return 1
     try:
         return uvloop.run(serve(config))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         log.fatal("the server can not start", detail=str(error))
         return 1
     finally:
@@ -135,3 +144,86 @@ class Server:
             {Encoding.JSON: (json, json_codec), Encoding.PROTOBUF: (protobuf, protobuf_codec)},
         )
         self._echo = EchoEndpoint(self._settings, Variant("echo", TEXT, b"", b"", b""))
+        self._doors: list[FrontDoor] = []
+        self._listeners: list[asyncio.Server] = []
+        self._is_stopping = False
+        self._wheel_timer: TimerHandle | None = None
+
+    # ---------------------------------------------------------------- start
+
+    async def start(self) -> None:
+        """Engine, timers, listeners, in this order. Raises ``OSError``, or ``ValueError`` for a clash of paths."""
+        await self.node.start()
+        self._turn_wheel()
+        await self._listen()
+        gc.collect()
+        gc.freeze()  # what exists now lives as long as the process
+        gc.set_threshold(*GC_THRESHOLDS)
+
+    def _turn_wheel(self) -> None:
+        """The one timer behind all deadlines of all connections."""
+        self._wheel.advance(time.monotonic())
+        self._wheel_timer = self._clock.call_later(self._wheel.resolution, self._turn_wheel)
+
+    async def _listen(self) -> None:
+        """Open one listener, or two when the internal endpoints have an address of their own."""
+        http_server = self._config.http_server
+        plan = plan_listeners(http_server)
+        external = Routes()
+        internal = external if plan.is_merged else Routes()
+        self._add_endpoints(external, internal)
+        await self._open(plan.external, external, tls_of(http_server, external=True))
+        if internal is not external:
+            await self._open(plan.internal, internal, tls_of(http_server, external=False))
+
+    async def _open(self, address: Address, routes: Routes, tls: ssl.SSLContext | None) -> None:
+        if not routes.names:
+            return  # a listener that would carry no endpoint is not opened (server specification 2.1)
+        door = FrontDoor(routes, FrontDoorSettings(), self._clock)
+        self._doors.append(door)
+        self._listeners += await listen(door, open_sockets(address), tls)
+        log_start(routes.names, address)
+
+    def _add_endpoints(self, external: Routes, internal: Routes) -> None:
+        """What is served where (server specification 2.1)."""
+        config = self._config
+        if not config.websocket.disabled:
+            external.add_upgrade(config.websocket.handler_prefix, "websocket", self._websocket.upgrade)
+        if not config.http_api.disabled:
+            ApiHandler(config.http_api, self.node).add_to(external if config.http_api.external else internal)
+        if config.health.enabled:
+            add_health(internal, config.health.handler_prefix, lambda: not self._is_stopping)
+        if config.debug.enabled:
+            internal.add_upgrade(DEBUG_ECHO_PATH, "debug", self._echo.upgrade)
+        if config.quickstart.enabled:
+            add_quickstart(
+                external,
+                websocket_prefix=config.websocket.handler_prefix,
+                api_prefix=config.http_api.handler_prefix,
+            )
+
+    # ----------------------------------------------------------------- stop
+
+    async def stop(self) -> None:
+        """Accept nothing more, tell every client (3001), flush, let go of the engine."""
+        self._is_stopping = True
+        for listener in self._listeners:
+            listener.close()
+        for door in self._doors:
+            door.drain()
+        await self._disconnect_clients()
+        while self._settings.open_connections or not self._drain.idle:
+            await asyncio.sleep(SHUTDOWN_POLL)
+        for door in self._doors:
+            await door.close()
+        if self._wheel_timer is not None:
+            self._wheel_timer.cancel()
+        await self.node.close()
+
+    async def _disconnect_clients(self) -> None:
+        """In batches: the loop goes on writing close frames while more are queued."""
+        sessions = [*self._hub.clients.values(), *self._hub.connecting]
+        for start in range(0, len(sessions), DISCONNECT_BATCH):
+            for session in sessions[start : start + DISCONNECT_BATCH]:
+                session.disconnect(SHUTDOWN)
+            await asyncio.sleep(0)
