@@ -114,7 +114,8 @@ def test_a_file_without_pem_is_refused(tmp_path: Path) -> None:
 def test_dotenv_adds_what_is_not_set(tmp_path: Path) -> None:
     path = write(
         tmp_path / ".env",
-        '\n# comment\nA=1\nexport B = two words # note\nC=\'single $x\'\nD="line\\nnext \\"q\\""\nE=\nF: yaml\n',
+        "\n# comment\nA=1\nexport B = two words # note\nC='single $x'\n"
+        'D="line\\nnext \\"q\\""\nE=\nF: yaml\n',
     )
     environ = {"A": "kept"}
     assert load_dotenv(path, environ) == ()
