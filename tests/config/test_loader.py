@@ -8,6 +8,7 @@ import pytest
 
 from centrifast.config.error import ConfigError
 from centrifast.config.loader import FlagValue, LoadedConfig, load, reload
+from centrifast.config.validate import refuse_unsupported, validate
 
 Load = Callable[..., LoadedConfig]
 
@@ -245,3 +246,10 @@ def test_reload_refuses_a_file_that_has_disappeared(loaded: Load) -> None:
     first.path.unlink()
     with pytest.raises(ConfigError, match="has disappeared"):
         reload(first, {})
+
+
+def test_the_example_is_valid() -> None:
+    example = load(Path(__file__).parents[2] / "examples" / "config.yaml", {}, {})
+    validate(example.config)
+    assert refuse_unsupported(example.config) == ()
+    assert (example.unknown_keys, example.warnings) == ((), ())
