@@ -254,7 +254,8 @@ cdef class Connection(WSListener):
         cdef Settings settings = self.settings
         self.transport = transport
         self.underlying = transport.underlying_transport
-        self.underlying.set_write_buffer_limits(0)  # pause_writing and resume_writing become exact
+        # pause_writing and resume_writing become exact. TLS compares with >=: a limit of 0 would pause it for ever.
+        self.underlying.set_write_buffer_limits(1 if transport.is_secure else 0, 0)
         # An idle connection owns almost nothing (invariant 6 of the core): drop what only the handshake needed.
         transport.request = None
         transport.response = None
