@@ -8,7 +8,7 @@ import msgspec
 
 from centrifast import log
 from centrifast.api.decoding import MalformedError, decoder_of
-from centrifast.api.messages import EMPTY, Error
+from centrifast.api.messages import EMPTY, BatchResult, Error
 from centrifast.api.methods import METHODS, ApiNode, perform
 from centrifast.config.schema_server import HttpApiConfig
 from centrifast.errors import ApiErrorCode
@@ -100,6 +100,8 @@ class ApiHandler:
                 return _EMPTY
             if isinstance(outcome, ApiErrorCode):
                 return self._error_response(request, outcome)
+            if isinstance(outcome, BatchResult):
+                return Response(body=encode(outcome))  # its replies stand bare (server specification 6.5)
             return Response(body=b'{"result":%b}' % encode(outcome))
 
         return serve
