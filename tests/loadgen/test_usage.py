@@ -1,0 +1,30 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from centrifast_loadgen.settings import SettingsError
+from centrifast_loadgen.usage import Usage, measure
+
+
+def test_no_process_uses_nothing() -> None:
+    assert measure(0) == Usage()
+
+
+def test_a_process_is_measured_with_its_children() -> None:
+    alone = measure(os.getpid())
+    child = subprocess.Popen([sys.executable, "-c", "print(flush=True); input()"], stdin=-1, stdout=-1)
+    with child:
+        assert child.stdout is not None
+        child.stdout.readline()  # it runs
+        together = measure(os.getpid())
+        child.communicate(b"\n")
+    assert alone.cpu_seconds > 0
+    assert together.rss_bytes > alone.rss_bytes
+
+
+def test_a_process_that_has_ended_is_an_error() -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    with pytest.raises(SettingsError, match="no such process"):
+        measure(child.pid)

@@ -1,0 +1,1 @@
+"""A load generator for real-time messaging servers: many WebSocket subscribers, counted deliveries."""
