@@ -3,8 +3,8 @@
 import asyncio
 import random
 import time
-import uuid
 from collections.abc import Callable
+from os import urandom
 from typing import Protocol
 
 
@@ -57,7 +57,10 @@ class SystemClock:
         return self._random.random()
 
     def new_id(self) -> str:
-        return str(uuid.uuid4())
+        # uuid.uuid4() makes an object for each: 2 µs of a connect instead of 0.6.
+        digits = urandom(16).hex()
+        variant = "89ab"[int(digits[16], 16) & 3]
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
     def new_epoch(self) -> str:
         return "".join(self._random.choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", k=8))
