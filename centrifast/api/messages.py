@@ -200,8 +200,8 @@ class BroadcastResult(Result, frozen=True):
     responses: Sequence[Outcome] = ()
 
 
-class Metrics(Result, frozen=True):
-    """Counters of a node, over an interval in seconds."""
+class Metrics(Struct, frozen=True):
+    """Counters of a node, over an interval in seconds. Always whole: cent fails without ``items``."""
 
     interval: float = 0.0
     items: Mapping[str, float] = {}
