@@ -2,6 +2,7 @@
 # that has only python3 (3.11 or newer) and make.
 
 SHELL := /bin/bash
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -57,7 +58,8 @@ format: build
 	$(BIN)/ruff check --fix .
 
 docs: build
-	$(BIN)/python tools/reference.py
+	$(BIN)/python -m tools.reference_codes
+	$(BIN)/python -m centrifast configdoc -m > docs/reference/config.md
 
 bench: build
 	for question in fanout publish memory api_latency; do $(BIN)/python -m bench.$$question || exit 1; done
