@@ -212,7 +212,7 @@ class Server:
         for door in self._doors:
             door.drain()
         await self._disconnect_clients()
-        while self._settings.open_connections or not self._drain.idle:
+        while self._settings.open_connections or not self._drain.idle:  # noqa: ASYNC110 - for a moment, once
             await asyncio.sleep(SHUTDOWN_POLL)
         for door in self._doors:
             await door.close()

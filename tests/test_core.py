@@ -13,24 +13,24 @@ QUEUE = 1 << 16
 Connect = Callable[..., Peer]
 
 
-@pytest.fixture()
+@pytest.fixture
 def turns() -> Turns:
     return Turns()
 
 
-@pytest.fixture()
+@pytest.fixture
 def drain(turns: Turns) -> Drain:
     return Drain(turns.call_soon, QUEUE)
 
 
-@pytest.fixture()
+@pytest.fixture
 def wheel() -> TimingWheel:
     import time
 
     return TimingWheel(time.monotonic())
 
 
-@pytest.fixture()
+@pytest.fixture
 def connect(drain: Drain, wheel: TimingWheel) -> Iterator[Connect]:
     peers: list[Peer] = []
 
@@ -45,7 +45,7 @@ def connect(drain: Drain, wheel: TimingWheel) -> Iterator[Connect]:
             peer.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def channel(drain: Drain) -> Iterator[Channel]:
     channel = Channel("news", drain)
     yield channel
@@ -347,7 +347,9 @@ def test_pings_are_sent_every_interval_and_a_missing_pong_fails_the_sink(
     assert peer.failures == [NO_PONG]
 
 
-def test_without_pong_timeout_no_answer_is_demanded(connect: Connect, wheel: TimingWheel, turns: Turns) -> None:
+def test_without_pong_timeout_no_answer_is_demanded(
+    connect: Connect, wheel: TimingWheel, turns: Turns
+) -> None:
     peer = connect()
     start = wheel.now
     peer.sink.start_pings(1.0, 25.0, 0.0)

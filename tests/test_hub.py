@@ -171,5 +171,3 @@ def test_a_client_is_found_by_its_id_only_under_its_own_user() -> None:
     assert hub.sessions_of("43", "c") == []
     assert hub.sessions_of("42", "d") == []
     assert hub.sessions_of("43") == []
-
-

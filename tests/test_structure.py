@@ -84,7 +84,9 @@ def imports_of(path: Path) -> Iterator[str]:
 def test_imports_go_down(path: Path) -> None:
     own = layer_of(module_of(path))
     for module in imports_of(path):
-        assert layer_of(module) >= own, f"{path.relative_to(ROOT)} imports centrifast.{module}, which is above it"
+        assert layer_of(module) >= own, (
+            f"{path.relative_to(ROOT)} imports centrifast.{module}, which is above it"
+        )
 
 
 def test_the_protocol_imports_no_io() -> None:

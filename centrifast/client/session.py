@@ -82,7 +82,7 @@ class Session:
 
     # --------------------------------------------- called by the transport
 
-    def on_message(self, frame: bytes, is_text: bool) -> None:  # noqa: ARG002 - the encoding is agreed, not the opcode
+    def on_message(self, frame: bytes, is_text: bool) -> None:
         """Handle the commands of one transport frame."""
         if self._task is not None:
             if self._backlog is None:
@@ -153,7 +153,10 @@ class Session:
         """Who this is, as seen by others, with its info in *channel* if it is subscribed."""
         subscription = self.subscriptions.get(channel)
         return ClientInfo(
-            self.user, self.client, self.conn_info, subscription.chan_info if subscription is not None else b""
+            self.user,
+            self.client,
+            self.conn_info,
+            subscription.chan_info if subscription is not None else b"",
         )
 
     def check_open(self) -> None:

@@ -83,7 +83,7 @@ class Echo:
         """Send it back as it came."""
         self._connection.sink.send_frame(encode_frame(OPCODE_TEXT if is_text else OPCODE_BINARY, payload))
 
-    def on_sink_failed(self, reason: int) -> None:  # noqa: ARG002 - whatever the reason, it ends
+    def on_sink_failed(self, reason: int) -> None:
         """The peer does not read."""
         self._connection.abort()
 

@@ -18,7 +18,7 @@ from tests.raw_websocket import RawWebSocket
 from tests.server_process import BASE_CONFIG, ServerProcess, free_port
 
 
-@pytest.fixture()
+@pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
     with ServerProcess(tmp_path) as running:
         yield running
@@ -164,11 +164,16 @@ def test_tls_serves_the_same_protocol(tmp_path: Path) -> None:
         }
     }
     server = ServerProcess(tmp_path, changes)
-    external_port, server.port = server.port, internal_port  # the API and health are plain on the internal one
+    external_port, server.port = (
+        server.port,
+        internal_port,
+    )  # the API and health are plain on the internal one
     context = ssl.create_default_context(cafile=str(certificate))
-    with server, RawWebSocket(external_port, tls=context) as client, RawWebSocket(
-        external_port, tls=context
-    ) as other:
+    with (
+        server,
+        RawWebSocket(external_port, tls=context) as client,
+        RawWebSocket(external_port, tls=context) as other,
+    ):
         assert client.connect()["ping"] == 25
         client.subscribe("news")
         other.connect()

@@ -8,8 +8,8 @@ from centrifast import errors, log
 from centrifast.auth.claims import SubscriptionClaims
 from centrifast.auth.tokens import InvalidTokenError, TokenExpiredError
 from centrifast.client import permissions
-from centrifast.client.permissions import Subscribing
 from centrifast.client.commands.expiry import time_to_live
+from centrifast.client.permissions import Subscribing
 from centrifast.errors import ClientError, Disconnect
 from centrifast.protocol.wire import NO_DATA, SubscribeRequest, SubscribeResult
 
