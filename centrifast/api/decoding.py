@@ -3,7 +3,7 @@
 How it works: nearly every body spells its fields as documented and is decoded straight into its struct. Where
 that fails, because of a name in another case, an unknown name, or ``null`` in place of a text or number, the
 body is rewritten along the description of the struct and decoded again: names in lowercase, unknown members
-and ``null`` left out. Raw members pass through byte for byte on both ways.
+and ``null`` left out. Raw members pass through byte for byte on both ways, but for halves of a character.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw, inspect
 
 from centrifast.api.messages import Request
+from centrifast.protocol.surrogates import without_lone_surrogates
 
 R = TypeVar("R", bound=Request)
 
@@ -36,12 +37,11 @@ def decoder_of(request: type[R]) -> Callable[[bytes], R]:
             _check_utf8(body)
         try:
             return strict.decode(body)
-        except msgspec.ValidationError:
-            pass  # valid JSON in another shape
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise MalformedError(str(error)) from None
+        except (msgspec.DecodeError, RecursionError):
+            pass  # worth a second look
         try:
-            return strict.decode(_rewrite(body.strip(b" \t\r\n"), description))
+            text = without_lone_surrogates(body.strip(b" \t\r\n"))
+            return strict.decode(_rewrite(text, description))
         except (msgspec.DecodeError, RecursionError) as error:
             raise MalformedError(str(error)) from None
 

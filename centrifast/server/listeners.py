@@ -161,5 +161,5 @@ async def serve(
 
 
 def log_start(names: Sequence[str], address: Address) -> None:
-    """Say what is served where, one line a listener, in the words operators know (server specification 2.1)."""
+    """Say what is served where, one line a listener, worded as in server specification 2.1."""
     log.info(f"serving {', '.join(names)} endpoints on {address}")

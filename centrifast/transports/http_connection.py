@@ -9,7 +9,7 @@ handler that does not wait costs no task, and the answers of one turn leave in o
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from centrifast import eager, log
 from centrifast.protocol.handshake import refusal_of
@@ -84,7 +84,7 @@ class HttpConnection(asyncio.Protocol):
     # ------------------------------------------------- called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self._transport = transport
         door = self._door
         if not door.admit(self, transport):
@@ -149,6 +149,21 @@ class HttpConnection(asyncio.Protocol):
         """Close unless a request has arrived whole or in part."""
         if not (self._busy or self._partial or self._write_paused or self._ending):
             self._end()
+
+    @property
+    def read_ahead(self) -> int:
+        """Bytes of requests that are not yet complete or not yet served."""
+        return self._parser.buffered if self._parser is not None else 0
+
+    @property
+    def is_reading_paused(self) -> bool:
+        """Whether what the peer sends stays in the socket."""
+        return self._read_paused
+
+    @property
+    def is_writing_paused(self) -> bool:
+        """Whether the peer has to read before it is served further."""
+        return self._write_paused
 
     def abort(self) -> None:
         """Drop the connection."""
