@@ -44,7 +44,7 @@ cdef class Subscribers:
         Py_ssize_t size, capacity
         Py_ssize_t holes        # entries with fd -1
         list pending            # messages of the next round
-        Py_ssize_t pending_size # bytes
+        Py_ssize_t pending_size  # bytes
         bytes pending_frame     # the first pending_framed messages as one buffer, made for those who leave early
         Py_ssize_t pending_framed
         bytes round             # bytes being written now, or None
@@ -95,7 +95,7 @@ cdef class Sink(Timed):
         list messages           # not framed yet; None = none
         list frames             # framed, in order, before messages; None = none
         readonly Py_ssize_t queued  # bytes in messages and frames
-        Membership* memberships # owned, freed in __dealloc__
+        Membership* memberships  # owned, freed in __dealloc__
         int membership_count, membership_capacity
         double ping_interval, pong_timeout
         double ping_at, pong_by, write_by, wake_at  # deadlines on the wheel's clock; 0 = none

@@ -9,7 +9,7 @@ cdef class Variant:
         readonly str name
         uint8_t opcode          # first byte of a frame: FIN and the WebSocket opcode
         bytes separator         # between messages of one frame
-        Py_ssize_t max_messages # in one frame
+        Py_ssize_t max_messages  # in one frame
         readonly bytes ping     # the message that is a server ping
         readonly bytes pong     # the message that is a client pong
 
