@@ -43,7 +43,7 @@ check: build
 	$(BIN)/ruff check .
 	$(BIN)/cython-lint centrifast tools/loadgen
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --ignore-missing-stub \
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml \
 		--allowlist tools/stubtest-allowlist.txt \
 		centrifast._core centrifast._framing centrifast._wheel centrifast.transports._connection \
 		centrifast_loadgen._client

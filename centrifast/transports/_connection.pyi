@@ -2,14 +2,17 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, final
 
+from picows import WSFrame, WSListener, WSTransport
+from typing_extensions import disjoint_base
+
 from centrifast._core import Drain, Sink
 from centrifast._framing import Variant
 from centrifast._wheel import TimingWheel
 from centrifast.client.transport import Handler
-from picows import WSFrame, WSListener, WSTransport
 
 def live_objects() -> dict[str, int] | None: ...
 
+@disjoint_base
 class Settings:
     @property
     def open_connections(self) -> int: ...
