@@ -181,7 +181,8 @@ class Server:
             return  # a listener that would carry no endpoint is not opened (server specification 2.1)
         door = FrontDoor(routes, FrontDoorSettings(), self._clock)
         self._doors.append(door)
-        self._listeners += await listen(door, open_sockets(address), tls)
+        sockets = open_sockets(address, reuse_port=self._config.http_server.reuse_port)
+        self._listeners += await listen(door, sockets, tls)
         log_start(routes.names, address)
 
     def _add_endpoints(self, external: Routes, internal: Routes) -> None:

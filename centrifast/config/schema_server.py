@@ -43,6 +43,11 @@ class HttpServerConfig:
     tls_external: bool = option(False, "Apply `tls` to the external listener only.")
     internal_tls: TlsConfig = section(TlsConfig, "Separate TLS of the internal listener.")
     http3: Http3Config = section(Http3Config, "HTTP/3.", support=Support.ACCEPTED)
+    reuse_port: bool = option(
+        False,
+        "Let other processes listen on the same port (`SO_REUSEPORT`); the kernel spreads connections over them.",
+        extension=True,
+    )
     h2c_external: bool = option(False, "HTTP/2 without TLS on the external listener.", support=Support.WARNED)
 
 

@@ -102,6 +102,20 @@ def test_a_port_in_use_is_a_clear_error(server: ServerProcess, tmp_path: Path) -
     assert b"already in use" in ended.stderr
 
 
+def test_two_processes_may_share_a_port_if_told_so(tmp_path: Path) -> None:
+    shared = {"http_server": {"reuse_port": True}}
+    with ServerProcess(tmp_path, shared) as first:
+        second = ServerProcess(tmp_path, shared)
+        second.port = second.config["http_server"]["port"] = first.port
+        with second:
+            uids = set()
+            for _ in range(20_000):  # the second one may still be starting
+                uids.add(first.api("info")["result"]["nodes"][0]["uid"])
+                if len(uids) == 2:
+                    break
+            assert len(uids) == 2
+
+
 def test_the_soft_descriptor_limit_is_raised_and_named(server: ServerProcess) -> None:
     limits = Path(f"/proc/{server.pid}/limits").read_text()
     match = re.search(r"Max open files\s+(\d+)\s+(\d+)", limits)
