@@ -17,9 +17,12 @@ Encoder = Callable[[str, Pub], bytes]
 
 
 class Subscription:
-    """What a client holds per channel. *expires_at* in Unix seconds, 0 = never; *from_token* = connection token."""
+    """What a client holds per channel. *expires_at* in Unix seconds, 0 = never; *from_token* = connection token.
 
-    __slots__ = ("chan_info", "expires_at", "from_token", "server_side")
+    ``started`` says whether publications go to the client already, or whether the engine is still being asked.
+    """
+
+    __slots__ = ("chan_info", "expires_at", "from_token", "server_side", "started")
 
     def __init__(
         self, *, server_side: bool, chan_info: bytes = b"", expires_at: float = 0, from_token: bool = False
@@ -28,10 +31,17 @@ class Subscription:
         self.chan_info = chan_info
         self.expires_at = expires_at
         self.from_token = from_token
+        self.started = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it says nothing of its own."""
+        return not (self.server_side or self.chan_info or self.expires_at)
 
 
 PLAIN_SUBSCRIPTION = Subscription(server_side=False)
-"""Shared by all client-side subscriptions without info of their own: most of them."""
+"""Shared by all started client-side subscriptions without info of their own: most of them."""
+PLAIN_SUBSCRIPTION.started = True
 
 
 class Client(Protocol):

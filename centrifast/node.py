@@ -3,7 +3,8 @@
 The line of a publication: ``publish`` ─▶ broker ─▶ ``on_publication`` ─▶ ``hub.broadcast`` ─▶ ``_core``.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Container, Mapping, Sequence
 
 from msgspec import Raw
 
@@ -14,7 +15,7 @@ from centrifast.channels import ChannelRules
 from centrifast.clock import Clock
 from centrifast.config.schema import ChannelOptions, Config
 from centrifast.engine.contract import NO_HISTORY, Broker, HistoryOptions, PublishOptions, PublishResult
-from centrifast.errors import ClientError, DisconnectCode
+from centrifast.errors import ClientError, Disconnect, DisconnectCode
 from centrifast.hub import PLAIN_SUBSCRIPTION, Client, Hub, Subscription
 from centrifast.limits import CONNECTION_LIMIT_LOG_INTERVAL
 from centrifast.model import ClientInfo, Publication, StreamPosition
@@ -37,6 +38,7 @@ class Node:
         self.name = name
         self.uid = clock.new_id()
         self._broker = broker
+        self._interest = Interest(broker, hub.channels)
         self._started_at = clock.monotonic()
         self._rate = RateLimit(config.client.connection_rate_limit, self._started_at)
         self._limit_logged_at = -CONNECTION_LIMIT_LOG_INTERVAL
@@ -48,6 +50,7 @@ class Node:
 
     async def close(self) -> None:
         """Let go of the engine."""
+        await self._interest.close()
         await self._broker.close()
 
     # --------------------------------------------------------- connections
@@ -126,32 +129,44 @@ class Node:
 
     # ------------------------------------------------------- subscriptions
 
-    async def add_subscription(
-        self,
-        session: Client,
-        channel: str,
-        *,
-        server_side: bool,
-        chan_info: bytes = b"",
-        expires_at: float = 0,
-        from_token: bool = False,
-    ) -> None:
-        """Make the session a subscriber; who may is decided before."""
-        if server_side or chan_info or expires_at:
-            subscription = Subscription(
-                server_side=server_side, chan_info=chan_info, expires_at=expires_at, from_token=from_token
-            )
-        else:
-            subscription = PLAIN_SUBSCRIPTION
+    async def prepare_subscription(self, session: Client, channel: str, subscription: Subscription) -> None:
+        """Hold the channel for the session and wait until its publications come to this node.
+
+        Who may have it is decided before. Raises Disconnect 3004 when the engine is away (client protocol 3.4).
+        """
         session.subscriptions[channel] = subscription
-        if self.hub.subscribe(channel, session.sink):
-            await self._broker.subscribe(channel)
+        prepared = False
+        try:
+            await self._interest.hold(channel)
+            prepared = True
+        except (ConnectionError, TimeoutError) as away:
+            log.error("subscribe failed", detail=str(away))
+            raise Disconnect(errors.INTERNAL_SERVER_ERROR) from away
+        finally:
+            if not prepared and session.subscriptions.get(channel) is subscription:
+                self.remove_subscription(session, channel, deliver=False)
+
+    def start_subscription(self, session: Client, channel: str, subscription: Subscription) -> bool:
+        """Send publications to the session from here on; False if what was prepared has been taken away since.
+
+        To be called in the step that queues the client's answer: no publication comes before it (client
+        protocol 13).
+        """
+        if session.subscriptions.get(channel) is not subscription:
+            return False
+        subscription.started = True
+        if subscription.is_plain:
+            session.subscriptions[channel] = PLAIN_SUBSCRIPTION
+        self.hub.subscribe(channel, session.sink)
+        self._interest.let_go(channel)
+        return True
 
     def remove_subscription(self, session: Client, channel: str, *, deliver: bool) -> None:
-        """Undo ``add_subscription``; with *deliver* the client still gets what came before."""
-        del session.subscriptions[channel]
-        if self.hub.unsubscribe(channel, session.sink, deliver=deliver):
-            eager.start(self._broker.unsubscribe(channel))
+        """End a subscription, prepared or started; with *deliver* the client still gets what came before."""
+        if not session.subscriptions.pop(channel).started:
+            self._interest.let_go(channel)
+        elif self.hub.unsubscribe(channel, session.sink, deliver=deliver):
+            self._interest.review(channel)
 
     # ---------------------------------------------------- the server's API
 
@@ -184,9 +199,13 @@ class Node:
                 if len(target.subscriptions) >= self.config.client.channel_limit:
                     target.disconnect(errors.CHANNEL_LIMIT)
                     continue
-                await self.add_subscription(
-                    target, channel, server_side=True, chan_info=info, expires_at=expire_at
-                )
+                subscription = Subscription(server_side=True, chan_info=info, expires_at=expire_at)
+                try:
+                    await self.prepare_subscription(target, channel, subscription)
+                except Disconnect as failed:
+                    raise ClientError(errors.INTERNAL) from failed
+                if not self.start_subscription(target, channel, subscription):
+                    continue
                 target.schedule_wake()
             target.push(push)
 
@@ -232,6 +251,77 @@ class Node:
                 uptime=int(self.clock.monotonic() - self._started_at),
             )
         ]
+
+
+class Interest:
+    """Keeps what the broker sends here in step with what is wanted here.
+
+    A channel is wanted while it is *subscribed* (the hub's channels) or held. Requests about one channel never
+    overlap: while one runs, what is wanted may change any number of times; when it is done, the next one follows
+    if broker and wishes still differ. A second request for the same thing is harmless.
+    """
+
+    def __init__(self, broker: Broker, subscribed: Container[str]) -> None:
+        self._broker = broker
+        self._subscribed = subscribed
+        self._holds: dict[str, int] = {}
+        self._changes: dict[str, asyncio.Task[None]] = {}
+
+    async def hold(self, channel: str) -> None:
+        """Want the channel until ``let_go``, which must follow even if this fails; returns when it is delivered."""
+        self._holds[channel] = self._holds.get(channel, 0) + 1
+        change = self._changes.get(channel)
+        if change is None and channel not in self._subscribed:
+            change = self._change(channel, delivered=False)
+        if change is not None:
+            await asyncio.shield(change)  # shared by all who wait for it
+
+    def let_go(self, channel: str) -> None:
+        """Undo one ``hold``."""
+        left = self._holds.pop(channel) - 1
+        if left:
+            self._holds[channel] = left
+        self.review(channel)
+
+    def review(self, channel: str) -> None:
+        """Tell the broker if nobody wants the channel any more."""
+        if channel not in self._changes and not self._is_wanted(channel):
+            self._change(channel, delivered=True)
+
+    async def close(self) -> None:
+        """Stop asking."""
+        changes = tuple(self._changes.values())
+        for change in changes:
+            change.cancel()
+        await asyncio.gather(*changes, return_exceptions=True)
+
+    def _is_wanted(self, channel: str) -> bool:
+        return channel in self._subscribed or channel in self._holds
+
+    def _change(self, channel: str, *, delivered: bool) -> "asyncio.Task[None] | None":
+        """Ask the broker at once; the task is kept here if that takes time."""
+        change = eager.start(self._follow(channel, delivered))
+        if change is not None:
+            self._changes[channel] = change
+        return change
+
+    async def _follow(self, channel: str, delivered: bool) -> None:
+        """Ask until what is *delivered* is what is wanted. Raises what ``Broker.subscribe`` raises."""
+        try:
+            while delivered != self._is_wanted(channel):
+                if delivered:
+                    await self._unsubscribe(channel)
+                else:
+                    await self._broker.subscribe(channel)
+                delivered = not delivered
+        finally:
+            self._changes.pop(channel, None)  # before anybody who waits for it goes on
+
+    async def _unsubscribe(self, channel: str) -> None:
+        try:
+            await self._broker.unsubscribe(channel)
+        except (ConnectionError, TimeoutError) as away:  # what still comes finds nobody
+            log.error("unsubscribe failed", detail=str(away))
 
 
 class RateLimit:

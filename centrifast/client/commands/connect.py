@@ -11,6 +11,7 @@ from centrifast.auth.tokens import InvalidTokenError, TokenExpiredError
 from centrifast.client import permissions
 from centrifast.client.commands.expiry import time_to_live
 from centrifast.errors import ClientError, Disconnect
+from centrifast.hub import Subscription
 from centrifast.protocol.wire import NO_DATA, ConnectRequest, ConnectResult, SubscribeRequest, SubscribeResult
 
 if TYPE_CHECKING:
@@ -31,8 +32,14 @@ async def handle_connect(session: "Session", request: ConnectRequest) -> Connect
     wanted = server_side_subscriptions(session, claims, request.subs)
     if len(wanted) > client.channel_limit:
         raise Disconnect(errors.CHANNEL_LIMIT)
+    prepared = await prepare_all(session, wanted, claims)
+    check_user(session, claims, has_token=bool(request.token))  # again: others may have connected meanwhile
     session.become(claims.user, claims.info, (claims.expire_at or 0) if ttl else 0)
-    subs = await subscribe_all(session, wanted, claims)
+    subs = {
+        channel: SubscribeResult(data=Raw(wanted[channel].data) if wanted[channel].data else NO_DATA)
+        for channel, subscription in prepared.items()
+        if node.start_subscription(session, channel, subscription)
+    }
     return ConnectResult(
         client=session.client,
         version=f"centrifast {__version__}",
@@ -54,18 +61,19 @@ def check_user(session: "Session", claims: ConnectionClaims, *, has_token: bool)
         raise Disconnect(errors.CONNECTION_LIMIT)
 
 
-async def subscribe_all(
+async def prepare_all(
     session: "Session", wanted: Mapping[str, SubscriptionOptions], claims: ConnectionClaims
-) -> dict[str, SubscribeResult]:
-    """Make the server-side subscriptions."""
-    results = {}
+) -> dict[str, Subscription]:
+    """Prepare the server-side subscriptions; nothing of them may be pushed before the connect reply."""
+    prepared = {}
     for channel, options in wanted.items():
-        await session.node.add_subscription(
-            session, channel, server_side=True, chan_info=options.info, from_token=channel in claims.subs
+        subscription = Subscription(
+            server_side=True, chan_info=options.info, from_token=channel in claims.subs
         )
+        await session.node.prepare_subscription(session, channel, subscription)
         session.check_open()
-        results[channel] = SubscribeResult(data=Raw(options.data) if options.data else NO_DATA)
-    return results
+        prepared[channel] = subscription
+    return prepared
 
 
 def credentials(session: "Session", token: str) -> ConnectionClaims:

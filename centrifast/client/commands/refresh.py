@@ -29,8 +29,8 @@ def handle_refresh(session: "Session", request: RefreshRequest) -> RefreshResult
         raise Disconnect(errors.INVALID_TOKEN)
     if set(claims.subs) != session.token_channels():
         raise Disconnect(errors.INSUFFICIENT_STATE)  # the client comes back and gets the new set
-    ttl = time_to_live(claims.expire_at, session.node.clock)
-    session.expires_at = claims.expire_at or 0
+    ttl = 0 if session.node.config.client.insecure else time_to_live(claims.expire_at, session.node.clock)
+    session.expires_at = (claims.expire_at or 0) if ttl else 0
     session.conn_info = claims.info or session.conn_info
     session.schedule_wake()
     return RefreshResult(client=session.client, expires=ttl > 0, ttl=ttl)
@@ -38,10 +38,12 @@ def handle_refresh(session: "Session", request: RefreshRequest) -> RefreshResult
 
 def handle_sub_refresh(session: "Session", request: SubRefreshRequest) -> SubRefreshResult:
     """Extend a client-side subscription. An empty channel is taken from the token: one SDK leaves it out."""
+    if request.channel:
+        check_refreshable(session, request.channel)
+    elif not request.token:
+        raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
     if not request.token:
         raise ClientError(errors.BAD_REQUEST)
-    if request.channel and request.channel not in session.subscriptions:
-        raise ClientError(errors.PERMISSION_DENIED)
     try:
         claims = session.node.subscription_tokens.verify_subscription(request.token)
     except InvalidTokenError as invalid:
@@ -51,14 +53,19 @@ def handle_sub_refresh(session: "Session", request: SubRefreshRequest) -> SubRef
         raise ClientError(errors.TOKEN_EXPIRED) from expired
     if request.channel not in ("", claims.channel) or not is_for(claims, session):
         raise Disconnect(errors.INVALID_TOKEN)
-    subscription = session.subscriptions.get(claims.channel)
+    check_refreshable(session, claims.channel)
+    ttl = time_to_live(claims.expire_at, session.node.clock)
+    refreshed = Subscription(server_side=False, chan_info=claims.info, expires_at=claims.expire_at or 0)
+    refreshed.started = True
+    session.subscriptions[claims.channel] = refreshed
+    session.schedule_wake()
+    return SubRefreshResult(expires=ttl > 0, ttl=ttl)
+
+
+def check_refreshable(session: "Session", channel: str) -> None:
+    """Let through what the client subscribed to itself; server-side subscriptions are not its to refresh."""
+    subscription = session.subscriptions.get(channel)
     if subscription is None:
         raise ClientError(errors.PERMISSION_DENIED)
     if subscription.server_side:
         raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
-    ttl = time_to_live(claims.expire_at, session.node.clock)
-    session.subscriptions[claims.channel] = Subscription(
-        server_side=False, chan_info=claims.info, expires_at=claims.expire_at or 0
-    )
-    session.schedule_wake()
-    return SubRefreshResult(expires=ttl > 0, ttl=ttl)

@@ -11,6 +11,7 @@ from centrifast.client import permissions
 from centrifast.client.commands.expiry import time_to_live
 from centrifast.client.permissions import Subscribing
 from centrifast.errors import ClientError, Disconnect
+from centrifast.hub import Subscription
 from centrifast.protocol.wire import NO_DATA, SubscribeRequest, SubscribeResult
 
 if TYPE_CHECKING:
@@ -46,9 +47,16 @@ async def handle_subscribe(session: "Session", request: SubscribeRequest) -> Sub
         raise ClientError(errors.NOT_AVAILABLE)  # a proxy would decide, and none is configured
     if request.tf is not None:
         raise ClientError(errors.BAD_REQUEST)
-    await node.add_subscription(session, channel, server_side=False)
-    session.check_open()
+    await subscribe(session, channel, Subscription(server_side=False))
     return PLAIN
+
+
+async def subscribe(session: "Session", channel: str, subscription: Subscription) -> None:
+    """Make the session a subscriber; the reply must be queued before anything else is waited for."""
+    await session.node.prepare_subscription(session, channel, subscription)
+    session.check_open()
+    if not session.node.start_subscription(session, channel, subscription):
+        raise ClientError(errors.PERMISSION_DENIED)  # the server's API took it away meanwhile
 
 
 async def subscribe_with_token(session: "Session", request: SubscribeRequest) -> SubscribeResult:
@@ -57,10 +65,9 @@ async def subscribe_with_token(session: "Session", request: SubscribeRequest) ->
     ttl = time_to_live(claims.expire_at, session.node.clock)
     if request.tf is not None:
         raise ClientError(errors.BAD_REQUEST)
-    await session.node.add_subscription(
-        session, request.channel, server_side=False, chan_info=claims.info, expires_at=claims.expire_at or 0
-    )
-    session.check_open()
+    expires_at = claims.expire_at or 0
+    subscription = Subscription(server_side=False, chan_info=claims.info, expires_at=expires_at)
+    await subscribe(session, request.channel, subscription)
     if ttl:
         session.schedule_wake()
     return SubscribeResult(expires=ttl > 0, ttl=ttl, data=Raw(claims.data) if claims.data else NO_DATA)
