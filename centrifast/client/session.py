@@ -88,7 +88,7 @@ class Session:
             if self._backlog is None:
                 self._backlog = []
             self._backlog.append(frame)
-        elif self.state is not State.FAILED:
+        else:
             self._run(self._codec.decode(frame))
 
     def on_sink_failed(self, reason: int) -> None:
@@ -217,7 +217,9 @@ class Session:
                 self.unsubscribe(channel, errors.UNSUBSCRIBE_EXPIRED)
 
     def _run(self, received: Iterator[Command]) -> None:
-        """Handle commands until one has to wait."""
+        """Handle commands until one has to wait, or until the session is over."""
+        if self.state not in (State.CONNECTING, State.CONNECTED):
+            return
         for command in self._decoded(received):
             running = eager.start(self._handle(command))
             if running is not None:
@@ -266,7 +268,8 @@ class Session:
         else:
             if reply is not None:
                 self.send(reply)
-                commands.after_reply(self, command)
+                if self.state is not State.CLOSED:  # a result that the client can not take ends it
+                    commands.after_reply(self, command)
 
     def _answer_error(self, command: Command, error: errors.ErrorCode) -> None:
         self.send(Reply(id=command.id, error=wire.Error(error.code, error.message, error.temporary)))
@@ -282,6 +285,6 @@ class Session:
         for channel in tuple(self.subscriptions):
             self.node.remove_subscription(self, channel, deliver=deliver)
         self.node.hub.remove_client(self)
-        if self._task is not None:
+        if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
         self._backlog = None
