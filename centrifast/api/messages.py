@@ -208,7 +208,7 @@ class Metrics(Struct, frozen=True):
 
 
 class NodeInfo(Result, frozen=True, kw_only=True):
-    """One node in numbers."""
+    """One node in numbers. What a factory makes counts as no default, so it is always written, in its place."""
 
     uid: str
     name: str
@@ -217,8 +217,8 @@ class NodeInfo(Result, frozen=True, kw_only=True):
     num_users: int
     num_channels: int
     uptime: int = 0
-    metrics: Metrics = field(default_factory=Metrics)  # present even when empty
-    num_subs: int
+    metrics: Metrics = field(default_factory=Metrics)
+    num_subs: int = field(default_factory=int)
 
 
 class InfoResult(Result, frozen=True):
@@ -236,4 +236,4 @@ class ChannelsResult(Struct, frozen=True):
 class BatchResult(Result, frozen=True):
     """Each reply holds the bare result under the name of its method, or ``error``."""
 
-    replies: Sequence[Mapping[str, Result | ChannelsResult | Error]] = ()
+    replies: Sequence[Mapping[str, Result | ChannelsResult | Error]] = []

@@ -1,0 +1,115 @@
+"""A node that remembers what the API asked of it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from centrifast import errors
+from centrifast.api.messages import NodeInfo
+from centrifast.config.schema import ChannelOptions
+from centrifast.engine.contract import PUBLISHED, PublishResult
+from centrifast.errors import ClientError, DisconnectCode
+from centrifast.model import StreamPosition
+from centrifast.protocol.glob import Glob
+
+OPTIONS = ChannelOptions()
+
+DEFAULTS: dict[str, Any] = {
+    "history": True,
+    "tags": None,
+    "idempotency_key": "",
+    "version": 0,
+    "version_epoch": "",
+}
+"""Of ``publish``; only what differs is remembered."""
+
+
+@dataclass
+class FakeNode:
+    """``ApiNode``: namespaces other than ``nope`` exist, and channels of ``history`` have positions.
+
+    Channels of ``slow`` wait until ``opened``, channels of ``away`` and ``bug`` fail.
+    """
+
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    offset: int = 0
+    running: int = 0
+    most_running: int = 0
+
+    def channel_options(self, channel: str) -> ChannelOptions:
+        if channel.startswith("nope:"):
+            raise ClientError(errors.UNKNOWN_CHANNEL)
+        return OPTIONS
+
+    def check_data(self, options: ChannelOptions, data: bytes) -> bool:
+        assert options is OPTIONS
+        return bool(data)
+
+    async def publish(self, channel: str, data: bytes, **options: Any) -> PublishResult:
+        options = {name: value for name, value in options.items() if value != DEFAULTS[name]}
+        self.calls.append(("publish", channel, data, options))
+        namespace = channel.partition(":")[0]
+        if namespace == "away":
+            raise ClientError(errors.INTERNAL)
+        if namespace == "bug":
+            raise RuntimeError("broken")
+        if namespace == "limit":
+            raise ClientError(errors.LIMIT_EXCEEDED)
+        if namespace == "slow":
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+            await self.opened.wait()
+            self.running -= 1
+        if namespace != "history":
+            return PUBLISHED
+        self.offset += 1
+        return PublishResult(StreamPosition(self.offset, "HyfEqRtb"))
+
+    async def subscribe(
+        self,
+        user: str,
+        channel: str,
+        *,
+        client: str = "",
+        session: str = "",
+        info: bytes = b"",
+        data: bytes = b"",
+        expire_at: int = 0,
+        override: Mapping[str, bool] | None = None,
+    ) -> None:
+        self.channel_options(channel)
+        self.calls.append(("subscribe", user, channel, client, session, info, data, expire_at, override))
+
+    async def unsubscribe(self, user: str, channel: str, *, client: str = "", session: str = "") -> None:
+        self.channel_options(channel)
+        self.calls.append(("unsubscribe", user, channel, client, session))
+
+    async def disconnect(
+        self,
+        user: str,
+        *,
+        client: str = "",
+        session: str = "",
+        whitelist: Sequence[str] = (),
+        disconnect: DisconnectCode,
+    ) -> None:
+        self.calls.append(("disconnect", user, client, session, list(whitelist), disconnect))
+
+    async def channels(self, pattern: str) -> Mapping[str, int]:
+        glob = Glob(pattern or "*")
+        return {name: count for name, count in {"news": 2, "a<b>&\u2028": 1}.items() if glob.matches(name)}
+
+    async def info(self) -> Sequence[NodeInfo]:
+        return [
+            NodeInfo(
+                uid="u",
+                name="<host>",
+                version="1",
+                num_clients=0,
+                num_users=0,
+                num_subs=3,
+                num_channels=0,
+            )
+        ]
