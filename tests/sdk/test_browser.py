@@ -1,0 +1,103 @@
+"""A real browser on the quickstart page and on the browser example."""
+
+import functools
+import http.server
+import json
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import text_to_be_present_in_element
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.sdk.driver import WAIT_TIMEOUT
+from tests.sdk.test_examples import EXAMPLES, copy_of
+from tests.server_process import ServerProcess
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--no-proxy-server",
+]
+
+
+def program(*names: str) -> str:
+    """The first of these programs that is installed."""
+    found = next(filter(None, map(shutil.which, names)), None)
+    assert found, f"none of these is installed: {', '.join(names)}"
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    """A headless Chromium with a profile of its own."""
+    options = ChromeOptions()
+    options.binary_location = program("chromium", "chromium-browser", "google-chrome")
+    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+        options.add_argument(flag)
+    browser = Chrome(options, Service(program("chromedriver")))
+    browser.set_page_load_timeout(WAIT_TIMEOUT)
+    yield browser
+    browser.quit()
+
+
+def wait_for_text(browser: Chrome, element_id: str, text: str) -> None:
+    """Until an element of the page contains the text."""
+    condition = text_to_be_present_in_element((By.ID, element_id), text)
+    WebDriverWait(browser, WAIT_TIMEOUT, poll_frequency=0.05).until(condition)
+
+
+def test_the_quickstart_page_shows_what_is_published(browser: Chrome, server: ServerProcess) -> None:
+    browser.get(f"http://127.0.0.1:{server.port}/")
+    wait_for_text(browser, "status", "subscribed")
+    text = f"<b>{uuid.uuid4()}</b> & more"
+    server.publish("news", {"text": text})
+    wait_for_text(browser, "messages", json.dumps(text))
+
+
+def test_a_page_of_another_origin_can_not_connect(browser: Chrome, server: ServerProcess) -> None:
+    browser.get(f"http://localhost:{server.port}/")
+    wait_for_text(browser, "status", "connection lost")
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def example_url(tmp_path: Path, server: ServerProcess) -> Iterator[str]:
+    """Where the browser example is served, told which daemon to connect to."""
+    page = copy_of(EXAMPLES / "javascript/browser.html", tmp_path)
+    handler = functools.partial(QuietHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as files:
+        thread = threading.Thread(target=files.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{files.server_port}/{page.name}?url={server.url}"
+        files.shutdown()
+        thread.join()
+
+
+def test_the_browser_example_shows_what_is_published(
+    browser: Chrome, server: ServerProcess, example_url: str
+) -> None:
+    browser.get(example_url)
+    wait_for_text(browser, "state", "subscribed")
+    text = f"hello {uuid.uuid4()}"
+    server.publish("news", {"text": text})
+    wait_for_text(browser, "messages", text)
