@@ -49,6 +49,10 @@ class Report:
     seconds: float = 0.0  # from the first publication to the last delivery
     deliveries_per_s: float = 0.0
     delivery_cpu_us: float | None = None  # server CPU per delivery
+    server_cpu_share: float | None = (
+        None  # CPU seconds per second while publishing: which side was saturated?
+    )
+    client_cpu_share: float = 0.0  # the same of the load generator, all its processes
     latency_us: Latency = field(default_factory=Latency)
     reasons: dict[str, int] = field(default_factory=dict)  # why connections or publications failed
 
@@ -72,7 +76,7 @@ class Report:
             rows += self._delivery_rows()
         rows += [(f"{number} x", reason) for reason, number in self.reasons.items()]
         rows.append(("result", "complete" if self.complete else "INCOMPLETE: see the rows above"))
-        return "\n".join(f"{name:<22}{value}" for name, value in rows)
+        return "\n".join(f"{name:<25}{value}" for name, value in rows)
 
     def _connection_rows(self) -> list[tuple[str, str]]:
         rows = [
@@ -103,6 +107,8 @@ class Report:
         ]  # fmt: skip
         if self.delivery_cpu_us is not None:
             rows.append(("server CPU / delivery", f"{self.delivery_cpu_us:,.3f} us"))
+        server = "not measured" if self.server_cpu_share is None else f"{self.server_cpu_share:.0%}"
+        rows.append(("CPU of server, loadgen", f"{server}, {self.client_cpu_share:.0%}"))
         return rows
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import os
 import socket
 import time
 from collections import Counter as Tally
@@ -141,7 +142,7 @@ class Run:
     def _publish(self, board: Board) -> None:
         settings, report = self._settings, self._report
         publisher = self._publisher()
-        usage = measure(settings.pid)
+        server, client = measure(settings.pid), measure(os.getpid())
         started = time.monotonic_ns()
         for message in range(settings.messages):
             if settings.rate:
@@ -157,15 +158,18 @@ class Run:
             self._expected += subscribers
             if settings.inflight and report.published >= settings.inflight:
                 self._wait(board, self._expected - (settings.inflight - 1) * subscribers)
-            elif message % 16 == 0:
-                self._show_published(board)
+            self._show_published(board)
         self._wait(board, self._expected)
         publisher.close()
         report.seconds = max(0.0, (board.largest(Counter.LAST_NS) - started) / 1e9)
         delivered = board.total(Counter.DELIVERED)
-        if settings.pid and delivered:
-            used = measure(settings.pid).cpu_seconds - usage.cpu_seconds
+        if not delivered:
+            return
+        report.client_cpu_share = (measure(os.getpid()).cpu_seconds - client.cpu_seconds) / report.seconds
+        if settings.pid:
+            used = measure(settings.pid).cpu_seconds - server.cpu_seconds
             report.delivery_cpu_us = used / delivered * 1e6
+            report.server_cpu_share = used / report.seconds
 
     def _publisher(self) -> Publisher:
         settings = self._settings
@@ -243,10 +247,10 @@ class Run:
                 raise WorkerDied(f"worker {process.pid} ended with code {process.exitcode}")
 
     def _show_published(self, board: Board) -> None:
-        published = self._report.published
-        self._show(
-            f"published {published:,}, delivered {board.total(Counter.DELIVERED):,} of {self._expected:,}"
-        )
+        if time.monotonic() < self._next_progress:
+            return  # called for each publication: the text costs more than the question
+        published, delivered = self._report.published, board.total(Counter.DELIVERED)
+        self._show(f"published {published:,}, delivered {delivered:,} of {self._expected:,}")
 
     def _show(self, text: str) -> None:
         now = time.monotonic()

@@ -1,0 +1,216 @@
+"""What the questions share: building C, starting servers on a core of their own, loading them, medians.
+
+Only processes started here are ended, each by its own handle.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build" / "bench"
+API_KEY = "bench"
+START_TIMEOUT = 20.0
+STOP_TIMEOUT = 20.0
+# One core for the server and one for the load, so that neither is measured with the other.
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, CLIENT_CORE = CORES[0], CORES[-1]
+# {"push":{"channel":"bench0","pub":{"data":{"p":"..."}}}} around a payload: the floor gets payloads longer by this.
+JSON_OVERHEAD = 53
+
+Figures = dict[str, Any]
+
+
+class BenchError(click.ClickException):
+    """Something could not be measured; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers."""
+
+    name: str
+    port: int
+    pid: int
+
+    @property
+    def load_options(self) -> list[str]:
+        """Options of the load generator that lead to this server."""
+        url, api = f"ws://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.port}"
+        options = ["--pid", str(self.pid)]
+        if self.name == "floor":
+            return [*options, "--no-protocol", "--url", url, "--api-url", api]
+        path = "/connection/websocket"
+        return [*options, "--url", url + path, "--api-url", f"{api}/api", "--api-key", API_KEY]
+
+
+def build_c(name: str) -> Path:
+    """Compile ``bench/NAME.c`` unless that has been done since it changed; return the program."""
+    source, program = ROOT / "bench" / f"{name}.c", BUILD / name
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        compiler = shutil.which("gcc") or shutil.which("cc")
+        if compiler is None:
+            raise BenchError("a C compiler is needed: apt-get install gcc")
+        BUILD.mkdir(parents=True, exist_ok=True)
+        subprocess.run([compiler, "-O2", "-o", str(program), str(source)], check=True)
+    return program
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def on_core(core: int, command: Sequence[str | Path]) -> list[str]:
+    """The command, confined to a core."""
+    return ["taskset", "-c", str(core), *map(str, command)]
+
+
+@contextmanager
+def started(name: str, port: int, command: Sequence[str | Path]) -> Iterator[Running]:
+    """Run a server on its core until the block ends. *command* must not fork away."""
+    process = subprocess.Popen(on_core(SERVER_CORE, command), cwd=ROOT, env=environment())
+    try:
+        wait_until_healthy(process, port)
+        yield Running(name, port, process.pid)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_until_healthy(process: subprocess.Popen[bytes], port: int) -> None:
+    """Poll ``/health``; servers without one answer any GET with 200."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise BenchError(f"the server ended with code {process.returncode}")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1) as response:
+                if response.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.05)
+    raise BenchError(f"the server did not answer /health within {START_TIMEOUT:g} s")
+
+
+def environment() -> dict[str, str]:
+    """Of child processes: the checkout is importable even when it is not installed."""
+    paths = [str(ROOT), str(ROOT / "tools" / "loadgen"), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+
+
+@contextmanager
+def floor() -> Iterator[Running]:
+    """The plain C server."""
+    port = free_port()
+    with started("floor", port, [build_c("floor"), str(port)]) as running:
+        yield running
+
+
+@contextmanager
+def centrifast() -> Iterator[Running]:
+    """centrifast from this checkout, one worker, everything at its defaults but access."""
+    port = free_port()
+    config = {
+        "http_server": {"port": port},
+        "client": {"allowed_origins": [], "insecure": True},
+        "http_api": {"key": API_KEY},
+        "health": {"enabled": True},
+        "log": {"level": "error"},
+        "channel": {
+            "without_namespace": {
+                "allow_subscribe_for_client": True,
+                "allow_subscribe_for_anonymous": True,
+            }
+        },
+    }
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "config.json"
+        path.write_text(json.dumps(config))
+        with started("centrifast", port, [sys.executable, "-m", "centrifast", "-c", path]) as running:
+            yield running
+
+
+def load(server: Running, connections: int, *options: str) -> Figures:
+    """Run the load generator against a server; a run that lost anything is no measurement."""
+    command = [sys.executable, "-m", "centrifast_loadgen", "--json", "--connections", str(connections)]
+    done = subprocess.run(
+        on_core(CLIENT_CORE, [*command, *server.load_options, *options]),
+        stdout=subprocess.PIPE,
+        env=environment(),
+        check=False,
+    )
+    if done.returncode:
+        raise BenchError(f"the load on {server.name} was incomplete: {done.stdout.decode().strip()}")
+    return parse_figures(done.stdout)
+
+
+def http_load(port: int, path: str, body: str, *options: str) -> Figures:
+    """Run the C load client against an HTTP server."""
+    key = ["-H", f"X-API-Key: {API_KEY}"]
+    command = on_core(CLIENT_CORE, [build_c("httpload"), *key, *options, str(port), path, body])
+    return parse_figures(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def parse_figures(line: bytes) -> Figures:
+    """The JSON line a load client printed."""
+    figures = json.loads(line)
+    if not isinstance(figures, dict):
+        raise BenchError(f"not an object: {line!r}")
+    return figures
+
+
+def in_turn(rounds: int, measures: dict[str, Callable[[], Figures]]) -> dict[str, list[Figures]]:
+    """A B A B: each measure once per round."""
+    results: dict[str, list[Figures]] = {name: [] for name in measures}
+    for _ in range(rounds):
+        for name, measure in measures.items():
+            results[name].append(measure())
+    return results
+
+
+def median(results: Sequence[Figures], *path: str) -> float:
+    """Median of one figure over the rounds."""
+    return statistics.median(_figure(result, path) for result in results)
+
+
+def ratio(results: Sequence[Figures], limits: Sequence[Figures], *path: str) -> float:
+    """Median over the rounds of one figure relative to the limit measured in the same round."""
+    pairs = zip(results, limits, strict=True)
+    return statistics.median(_figure(result, path) / _figure(limit, path) for result, limit in pairs)
+
+
+def _figure(figures: Figures, path: Sequence[str]) -> float:
+    value: Any = figures
+    for key in path:
+        value = value[key]
+    return float(value)
+
+
+def report(question: str, figures: Figures) -> None:
+    """Print the answer: one JSON line, numbers rounded."""
+    rounded = {
+        name: round(value, 3) if isinstance(value, float) else value for name, value in figures.items()
+    }
+    print(json.dumps({"question": question, **rounded}))
