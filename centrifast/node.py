@@ -293,7 +293,8 @@ class Interest:
         changes = tuple(self._changes.values())
         for change in changes:
             change.cancel()
-        await asyncio.gather(*changes, return_exceptions=True)
+        if changes:
+            await asyncio.wait(changes)
 
     def _is_wanted(self, channel: str) -> bool:
         return channel in self._subscribed or channel in self._holds

@@ -89,7 +89,9 @@ class Session:
                 self._backlog = []
             self._backlog.append(frame)
         else:
-            self._run(self._codec.decode(frame))
+            self._run(self._commands(frame))
+            if self._task is not None and self.state is not State.CLOSED:
+                self._transport.pause_reading()
 
     def on_sink_failed(self, reason: int) -> None:
         """The sink can not go on: the client does not read, or did not answer a ping."""
@@ -220,19 +222,18 @@ class Session:
         """Handle commands until one has to wait, or until the session is over."""
         if self.state not in (State.CONNECTING, State.CONNECTED):
             return
-        for command in self._decoded(received):
+        for command in received:
             running = eager.start(self._handle(command))
             if running is not None:
-                self._transport.pause_reading()
                 self._task = running
                 running.add_done_callback(lambda _: self._resume(received))
                 return
             if self.state not in (State.CONNECTING, State.CONNECTED):
                 return
 
-    def _decoded(self, received: Iterator[Command]) -> Iterator[Command]:
+    def _commands(self, frame: bytes) -> Iterator[Command]:
         try:
-            yield from received
+            yield from self._codec.decode(frame)
         except MalformedError as malformed:
             log.info("client sent something malformed", client=self.client, detail=str(malformed))
             self.disconnect(errors.BAD_REQUEST_DISCONNECT)
@@ -242,7 +243,7 @@ class Session:
         self._task = None
         self._run(received)
         while self._task is None and self._backlog:
-            self.on_message(self._backlog.pop(0), False)
+            self._run(self._commands(self._backlog.pop(0)))
         if self._task is None and self.state is not State.CLOSED:
             self._transport.resume_reading()
 
