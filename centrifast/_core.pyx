@@ -179,6 +179,7 @@ cdef class Drain:
         """Tell the owners of failed sinks; they may do anything."""
         failed, self.failed = self.failed, []
         for sink, reason in failed:
+            (<Sink>sink).failed = False  # else the close frame that tells why would not be taken
             owner = (<Sink>sink).owner
             if owner is not None:
                 owner.on_sink_failed(reason)
@@ -658,16 +659,20 @@ cdef class Sink(Timed):
 
     cpdef close(self):
         """Stop: forget what waits, leave the wheel. Its channels must have been left; the descriptor may be reused."""
+        cdef bint subscribed = self.membership_count > 0
         if self.closed:
             return
-        if self.membership_count:
-            raise RuntimeError("a sink was closed while subscribed")
+        while self.membership_count:  # else the next connection with this descriptor would get what these channels say
+            (<Subscribers>self.memberships[self.membership_count - 1].subscribers).leave(
+                self, self.membership_count - 1, False)
         self.closed = True
         self.drain.writable[self.fd] = 0
         self.drop_queue()
         self.wheel.remove(self)
         self.owner = None
         self.transport = None
+        if subscribed:
+            raise RuntimeError("a sink was closed while subscribed")
 
     # ----------------------------------------------------------- deadlines
 
