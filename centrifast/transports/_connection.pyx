@@ -18,6 +18,7 @@ A connection ends in one of three ways:
 import asyncio
 
 cimport cython
+from cpython.bytearray cimport PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint64_t
@@ -47,6 +48,7 @@ cdef enum:
     PROTOCOL_ERROR = 1002
     INVALID_TEXT = 1007
     MESSAGE_TOO_BIG = 1009
+    INTERNAL_ERROR = 1011
 
 cdef MemoryBuffer shared_write_buffer = MemoryBuffer(1024)  # picows's own sends; it never has any (invariant 1)
 cdef Py_ssize_t live_connections = 0
@@ -215,8 +217,7 @@ cdef class Connection(WSListener):
         readonly object handler     # dropped in on_lost()
         WSTransport transport       # dropped in on_lost()
         object underlying           # the asyncio transport; dropped in on_lost()
-        list fragments              # of a message that has begun; None = none
-        Py_ssize_t fragments_size
+        bytearray fragments         # of a message that has begun; None = none
         bint fragments_text
 
     def __init__(self, Settings settings not None, Variant variant not None, handler_factory):
@@ -306,18 +307,20 @@ cdef class Connection(WSListener):
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
         cdef WSMsgType kind = frame.msg_type
         cdef bytes pong = self.variant.pong
-        if kind == WSMsgType.CLOSE:
-            self.on_close_frame(frame)
-        elif self.closing:
-            return
+        if self.closing:
+            if kind == WSMsgType.CLOSE:  # the answer to ours
+                self.finish()
         elif frame.rsv1 or frame.rsv2 or frame.rsv3:
             self.violation(PROTOCOL_ERROR)
+            if kind == WSMsgType.CLOSE:  # no other will come
+                self.finish()
+        elif kind == WSMsgType.CLOSE:
+            self.on_close_frame(frame)
         elif kind == WSMsgType.TEXT or kind == WSMsgType.BINARY:
             if self.fragments is not None:
                 self.violation(PROTOCOL_ERROR)
             elif not frame.fin:
-                self.fragments = []
-                self.fragments_size = 0
+                self.fragments = bytearray()
                 self.fragments_text = kind == WSMsgType.TEXT
                 self.add_fragment(frame)
             elif (frame.payload_size == PyBytes_GET_SIZE(pong)
@@ -331,7 +334,7 @@ cdef class Connection(WSListener):
             if self.fragments is None:
                 self.violation(PROTOCOL_ERROR)
             elif self.add_fragment(frame) and frame.fin:
-                payload = b"".join(self.fragments)
+                payload = bytes(self.fragments)
                 self.fragments = None
                 self.deliver(payload, self.fragments_text)
         elif kind == WSMsgType.PING:
@@ -356,20 +359,27 @@ cdef class Connection(WSListener):
 
     def error(self, message, *arguments):
         """picows refuses a frame: ``arguments[0]`` is (close code, text). It would write and close next."""
-        if self.transport is None:
-            return
-        self.transport.is_close_frame_sent = True
-        self.transport.underlying_transport = _NotClosing()
-        code = arguments[0][0] if arguments and isinstance(arguments[0], tuple) else PROTOCOL_ERROR
-        # picows would take the refused frame's payload for a frame; and it may grow its buffer to any size.
-        self.underlying.set_protocol(_Linger(self))
-        # A frame parsed before the refused one is still to be delivered, so not at once.
-        asyncio.get_running_loop().call_soon(self.violation_of, int(code))
+        if arguments and isinstance(arguments[0], tuple):
+            self.refuse(int(arguments[0][0]))
+        else:
+            self.exception(message, *arguments)
 
     def exception(self, message, *arguments):
         """A bug in this module or in a handler reached picows: log it, close this connection, keep the server."""
         log.exception("websocket connection failed", detail=str(message))
-        self.error(message)
+        self.refuse(INTERNAL_ERROR)
+
+    cdef int refuse(self, int code) except -1:
+        """Close with *code* and read no more frames."""
+        if self.transport is None:
+            return 0
+        self.transport.is_close_frame_sent = True
+        self.transport.underlying_transport = _NotClosing()
+        # picows would take the refused frame's payload for a frame; and it may grow its buffer to any size.
+        self.underlying.set_protocol(_Linger(self))
+        # A frame parsed before the refused one is still to be delivered, so not at once.
+        asyncio.get_running_loop().call_soon(self.violation_of, code)
+        return 0
 
     def info(self, message, *arguments):
         pass
@@ -390,11 +400,10 @@ cdef class Connection(WSListener):
 
     cdef bint add_fragment(self, WSFrame frame) except -1:
         """Keep a part of a message; False if the message became larger than allowed."""
-        self.fragments_size += frame.payload_size
-        if self.fragments_size > self.settings.message_size_limit:
+        if PyByteArray_GET_SIZE(self.fragments) + frame.payload_size > self.settings.message_size_limit:
             self.violation(MESSAGE_TOO_BIG)
             return False
-        self.fragments.append(PyBytes_FromStringAndSize(frame.payload_ptr, frame.payload_size))
+        self.fragments += PyBytes_FromStringAndSize(frame.payload_ptr, frame.payload_size)
         return True
 
     cdef int violation(self, int code) except -1:
@@ -407,26 +416,29 @@ cdef class Connection(WSListener):
 
     def violation_of(self, int code):
         """``violation``, for a frame that picows refused."""
-        if self.transport is not None:
-            self.violation(code)
+        if self.transport is None:
+            return
+        self.violation(code)
+        # The peer's close frame will not be read, so the end of the stream tells it that this side is done.
+        if self.sink.flush_now() and self.underlying.can_write_eof():
+            self.underlying.write_eof()
 
     cdef int on_close_frame(self, WSFrame frame) except -1:
         cdef int code = 0
-        cdef bytes payload
-        if self.closing:  # the answer to ours
-            self.finish()
-            return 0
-        payload = PyBytes_FromStringAndSize(frame.payload_ptr, frame.payload_size)
+        cdef bytes payload = PyBytes_FromStringAndSize(frame.payload_ptr, frame.payload_size)
         if frame.payload_size >= 2:
             code = (payload[0] << 8) | payload[1]
             if code < 1000 or code >= 5000 or code == 1006:
-                return self.violation(PROTOCOL_ERROR)
+                self.violation(PROTOCOL_ERROR)
+                return self.finish()
         handler, self.handler = self.handler, None
         if handler is not None:
             handler.on_closed()
         self.closing = True
         self.transport.is_close_frame_sent = True
         self.sink.stop_pings()
+        if not self.sink.flush_now():
+            self.sink.drop_queue()  # a peer that is behind and leaves is not kept waiting for the answer
         self.sink.send_frame(encode_frame(OPCODE_CLOSE, payload[:2]))
         self.sink.wake_in(WEBSOCKET_CLOSE_TIMEOUT)
         self.finish()
@@ -443,14 +455,16 @@ cdef class Connection(WSListener):
         if self.transport is None:
             return
         self.settings.open_connections -= 1
-        handler, self.handler = self.handler, None
-        if handler is not None:
-            handler.on_closed()
-        self.sink.close()
         self.closing = True
         self.fragments = None
         self.transport = None
-        self.underlying = None
+        handler, self.handler = self.handler, None
+        try:
+            if handler is not None:
+                handler.on_closed()
+        finally:
+            self.underlying = None
+            self.sink.close()  # whatever happens: the descriptor will be another connection's
 
 
 def accept(transport, Settings settings not None, Connection connection not None, str key not None, subprotocol,
