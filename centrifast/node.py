@@ -193,6 +193,8 @@ class Node:
         self.rules.options_of(channel)
         push = Push(channel=channel, subscribe=Subscribe(data=Raw(data) if data else NO_DATA))
         for target in self._targets(user, client, session):
+            if target.client not in self.hub.clients:
+                continue  # it went while another one was waited for (invariant 6)
             if expire_at and expire_at <= self.clock.unix():
                 raise ClientError(errors.INTERNAL)
             if channel not in target.subscriptions:
