@@ -3,7 +3,9 @@
 import asyncio
 import logging
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given, settings
 from msgspec import Raw
 
 from centrifast import __version__, errors
@@ -496,6 +498,21 @@ def test_a_connection_that_goes_while_the_api_subscribes_it_is_passed_over() -> 
     with_slow_broker(test)
 
 
+def test_a_connection_that_goes_before_its_turn_in_the_apis_subscribe_is_left_alone() -> None:
+    async def test(server: Server, broker: SlowBroker) -> None:
+        clients = [server.connect(sub="42") for _ in range(3)]
+        call = asyncio.create_task(server.node.subscribe("42", "news"))
+        await settle()
+        gone = [client for client in clients if not client.session.subscriptions]
+        for client in gone:
+            client.vanish()
+        await broker.let_go("subscribe news")
+        await call
+        assert not any(client.session.subscriptions for client in gone)
+
+    with_slow_broker(test)
+
+
 def test_the_apis_unsubscribe_overtakes_its_own_subscribe_that_waits() -> None:
     async def test(server: Server, broker: SlowBroker) -> None:
         client = server.connect(sub="42")
@@ -518,5 +535,110 @@ def test_closing_the_node_stops_what_it_still_asks() -> None:
         client.vanish()
         await server.node.close()
         assert broker.asked == []
+
+    with_slow_broker(test)
+
+
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.sampled_from(["subscribe", "unsubscribe", "vanish"]), st.integers(0, 2), st.sampled_from("ab")
+        ),
+        st.tuples(st.sampled_from(["api subscribe", "api unsubscribe"]), st.just(0), st.sampled_from("ab")),
+        st.tuples(st.just("publish"), st.just(0), st.sampled_from("ab")),
+        st.tuples(st.sampled_from(["let go", "let go", "fail"]), st.integers(0, 3), st.just("")),
+    ),
+    max_size=40,
+)
+
+
+class Story:
+    """Clients of one user, and calls of the API, in any order, over a broker that answers when it likes."""
+
+    def __init__(self, server: Server, broker: SlowBroker) -> None:
+        self.server = server
+        self.broker = broker
+        self.clients = [server.connect(sub="42") for _ in range(3)]
+        self.seen: dict[int, list[Reply]] = {0: [], 1: [], 2: []}
+        self.calls: set[asyncio.Task[None]] = set()
+        self.channels: dict[int, str] = {}  # by the id of the command that named it
+        self.id = 10
+
+    async def act(self, action: str, number: int, channel: str) -> None:
+        self.id += 1
+        self.channels[self.id] = channel
+        client = self.clients[number % 3]
+        match action:
+            case "subscribe":
+                client.send(subscribe(self.id, channel))
+            case "unsubscribe":
+                client.send(unsubscribe(self.id, channel))
+            case "vanish":
+                client.vanish()
+                self.clients[number % 3] = self.server.connect(sub="42")
+                self.seen[number % 3] = []
+            case "api subscribe":
+                self.calls.add(asyncio.create_task(self.server.node.subscribe("42", channel)))
+            case "api unsubscribe":
+                self.calls.add(asyncio.create_task(self.server.node.unsubscribe("42", channel)))
+            case "publish" if channel in self.broker.subscribed:
+                self.broker.deliver(channel, b"1")
+            case "let go" | "fail" if self.broker.waiting:
+                call = self.broker.asked[number % len(self.broker.asked)]
+                fails = action == "fail" and call.startswith("subscribe")
+                await self.broker.let_go(call, ConnectionError("away") if fails else None)
+        await settle()
+        self.check()
+
+    def check(self) -> None:
+        """What must hold at any time."""
+        for number, client in enumerate(self.clients):
+            if client.closed_with is None:
+                self.seen[number] += client.received()
+        channels = {name for client in self.clients for name in client.session.subscriptions}
+        assert set(self.server.hub.channels) <= channels
+        for name in self.server.hub.channels:
+            assert f"subscribe {name}" in self.broker.asked or name in self.broker.subscribed
+        for name in "ab":
+            assert len([call for call in self.broker.asked if call.endswith(name)]) <= 1, "requests overlap"
+
+    async def end(self) -> None:
+        while self.broker.waiting:
+            await self.act("let go", 0, "")
+        await asyncio.gather(*self.calls, return_exceptions=True)
+        assert set(self.server.hub.channels) == self.broker.subscribed
+        for replies in self.seen.values():
+            check_order(replies, self.channels)
+
+
+def check_order(replies: list[Reply], channels: dict[int, str]) -> None:
+    """Publications come while the client has been told that it has the channel; replies in the order of commands."""
+    held: set[str] = set()
+    ids = [reply.id for reply in replies if reply.id]
+    assert ids == sorted(ids)
+    for reply in replies:
+        push = reply.push
+        if push is not None and push.pub is not None:
+            assert push.channel in held, "a publication came too early or too late"
+        elif push is not None and push.subscribe is not None:
+            held.add(push.channel)
+        elif push is not None:
+            held.discard(push.channel)
+        elif reply.subscribe is not None:
+            held.add(channels[reply.id])
+        elif reply.unsubscribe is not None:
+            held.discard(channels[reply.id])
+
+
+@given(actions=ACTIONS)
+@settings(max_examples=100, deadline=None)
+def test_engine_hub_and_clients_agree_in_the_end_whatever_comes_in_between(
+    actions: list[tuple[str, int, str]],
+) -> None:
+    async def test(server: Server, broker: SlowBroker) -> None:
+        story = Story(server, broker)
+        for action in actions:
+            await story.act(*action)
+        await story.end()
 
     with_slow_broker(test)

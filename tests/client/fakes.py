@@ -176,13 +176,17 @@ class RecordingTransport:
 
     def received(self) -> list[Reply]:
         """Messages that have reached the far end since the last call; ``Reply()`` is a ping."""
+        return [message for frame in self.frames() for message in messages_of(frame, self._encoding)]
+
+    def frames(self) -> list[bytes]:
+        """Payloads of the frames that have reached the far end since the last call."""
         data = b""
         try:
             while part := self._theirs.recv(1 << 20):
                 data += part
         except BlockingIOError:
             pass
-        return [message for frame in frames_of(data) for message in messages_of(frame, self._encoding)]
+        return frames_of(data)
 
     def lose(self) -> None:
         """The socket is gone."""
@@ -265,6 +269,11 @@ class Far:
         """What has come since the last look."""
         self._server.turns.run()
         return self.transport.received()
+
+    def frames(self) -> list[bytes]:
+        """The same as the bytes of each frame."""
+        self._server.turns.run()
+        return self.transport.frames()
 
     def vanish(self) -> None:
         """The connection is lost, like ``_connection`` reports it."""

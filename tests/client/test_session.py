@@ -334,6 +334,25 @@ def test_an_outage_or_a_bug_costs_one_command(failure: Exception, encoding: Enco
     server.close()
 
 
+class EndingBroker(MemoryBroker):
+    """The client's connection ends while the broker is asked for a channel."""
+
+    client: Far
+
+    async def subscribe(self, channel: str) -> None:
+        self.client.session.disconnect(errors.FORCE_DISCONNECT)
+        await super().subscribe(channel)
+
+
+def test_a_session_that_ends_within_its_own_command_leaves_nothing_behind() -> None:
+    broker = EndingBroker(FakeClock(NOW))
+    server = Server(config(), broker)
+    broker.client = server.connect()
+    assert broker.client.ask(subscribe(2, "news"), subscribe(3, "other")) == []
+    assert broker.client.closed_with == errors.FORCE_DISCONNECT
+    server.close()
+
+
 # ------------------------------------------------------------------ while a command waits
 
 PUBLISH = publish(9, "other", b"1")
