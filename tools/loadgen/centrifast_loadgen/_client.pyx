@@ -1,10 +1,12 @@
 """The receiving side: one picows listener per connection, counting into shared memory.
 
-Why picows and not a raw epoll loop: on one core, 10,000 connections, one 150-byte message in flight, the plain C
-floor spends 6.1 us of CPU on a delivery and this listener, picows and uvloop included, 4.3 us. The server is the
-saturated side, so a second receive path (handshake through picows, then epoll on the descriptors) would not raise any
-figure. picows already takes care of frames split over reads and of several frames in one read; left to do here are
-fragmented messages, and several protocol messages in one WebSocket message.
+Why picows and not a raw epoll loop: with 10,000 connections and one 150-byte message in flight, each side on a core of
+its own, the plain C floor spends 6.1 us of CPU on a delivery and this side, picows and uvloop included, 4.3 us; the
+floor takes the whole time between two messages to send one, and never waits for us. When a server joins 200 messages
+into few sends, it is at 95-99 % of its core and this side at 73-83 % (6.2 million deliveries/s, as with a client in
+C). So a second receive path (handshake through picows, then epoll on the descriptors) would raise no figure. picows
+already takes care of frames split over reads and of several frames in one read; left to do here are fragmented
+messages, and several protocol messages in one WebSocket message.
 
 Shared memory, all 64-bit integers, one writer per block, read without locks (aligned words are never torn):
 

@@ -26,8 +26,9 @@ from centrifast_loadgen.settings import (
 
 # Handshakes in progress in one process: keeps a server busy, within the smallest usual listen backlog.
 CONNECTING_AT_ONCE = 128
-# Starting size of a connection's read buffer; picows doubles it as frames need.
-READ_BUFFER_SIZE = 4096
+# Read buffer of a connection. With 4 KiB the load generator was the saturated side when a server joins many small
+# messages into one send (5.2 million deliveries/s against 6.0 with this); it costs 27 KiB of RSS per connection.
+READ_BUFFER_SIZE = 16 << 10
 MAX_FRAME_SIZE = 64 << 20
 ENCODINGS = {Protocol.JSON: Encoding.JSON, Protocol.PROTOBUF: Encoding.PROTOBUF, Protocol.RAW: Encoding.RAW}
 # Linux: bind the address now, choose the port at connect, so that each source address has a whole range of
