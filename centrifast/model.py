@@ -37,3 +37,27 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     tags: Mapping[str, str] | None = None
     epoch: str = ""
     time_ms: int = 0
+
+
+class Metrics(msgspec.Struct, frozen=True):
+    """What a node counted during *interval* seconds, by name. Always whole: cent fails without ``items``."""
+
+    interval: float = 0.0
+    items: Mapping[str, float] = {}
+
+
+class NodeInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One node in numbers, as the server API's info shows it (server specification 6.5); *uptime* in seconds.
+
+    What a factory makes counts as no default, so it is always written, in its place.
+    """
+
+    uid: str
+    name: str
+    version: str
+    num_clients: int
+    num_users: int
+    num_channels: int
+    uptime: int = 0
+    metrics: Metrics = msgspec.field(default_factory=Metrics)
+    num_subs: int = msgspec.field(default_factory=int)

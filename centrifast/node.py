@@ -9,17 +9,16 @@ from collections.abc import Container, Mapping, Sequence
 from msgspec import Raw
 
 from centrifast import __version__, eager, errors, log
-from centrifast.api.messages import NodeInfo
 from centrifast.auth.tokens import TokenVerifier
 from centrifast.channels import ChannelRules
 from centrifast.clock import Clock
 from centrifast.config.schema import ChannelOptions, Config
 from centrifast.engine.contract import NO_HISTORY, Broker, HistoryOptions, PublishOptions, PublishResult
 from centrifast.errors import ClientError, Disconnect, DisconnectCode
+from centrifast.glob import Glob
 from centrifast.hub import PLAIN_SUBSCRIPTION, Client, Hub, Subscription
 from centrifast.limits import CONNECTION_LIMIT_LOG_INTERVAL
-from centrifast.model import ClientInfo, Publication, StreamPosition
-from centrifast.protocol.glob import Glob
+from centrifast.model import ClientInfo, NodeInfo, Publication, StreamPosition
 from centrifast.protocol.wire import NO_DATA, Info, Pub, Push, Subscribe
 
 

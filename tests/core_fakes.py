@@ -1,4 +1,4 @@
-"""What the core's tests need around a Sink: a socket pair, a transport that only takes what the test lets it, a loop."""
+"""What tests of the core need around a Sink: a socket pair, a transport like asyncio's, a loop by hand."""
 
 import socket
 from collections.abc import Callable

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from centrifast.protocol.glob import Glob, GlobError
+from centrifast.glob import Glob, GlobError
 
 
 @pytest.mark.parametrize(

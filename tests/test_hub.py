@@ -3,16 +3,18 @@
 import time
 from collections import defaultdict
 from types import SimpleNamespace
+from typing import Any
 
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from msgspec import Raw
 
 from centrifast._core import Drain
 from centrifast._wheel import TimingWheel
 from centrifast.hub import Hub
 from centrifast.protocol.codec import NotJsonError
-from centrifast.protocol.wire import Pub, Raw
+from centrifast.protocol.wire import Pub
 from tests.core_fakes import JSON, PROTOBUF, Peer, Turns
 
 
@@ -129,7 +131,7 @@ class HubMachine(RuleBasedStateMachine):
         for user in ("", "1", "2"):
             of_user = [client for client in self.alive if client.user == user]
             assert self.hub.count_of(user) == len(of_user)
-            assert set(self.hub.sessions_of(user)) == set(of_user)
+            assert set[object](self.hub.sessions_of(user)) == set(of_user)
 
     def teardown(self) -> None:
         if not hasattr(self, "hub"):
@@ -155,7 +157,7 @@ def test_a_payload_that_is_no_json_names_the_sessions_that_can_not_take_it() -> 
     other = Client(2, "1", drain, wheel, protobuf=False)
     for client in (plain, other):
         hub.subscribe("a", client.sink)
-    assert set(hub.broadcast("a", Pub(data=Raw(b"\x00")))) == {plain, other}
+    assert set[object](hub.broadcast("a", Pub(data=Raw(b"\x00")))) == {plain, other}
     assert hub.broadcast("nobody", Pub(data=Raw(b"\x00"))) == ()
     for client in (plain, other):
         hub.unsubscribe("a", client.sink, deliver=True)
@@ -165,8 +167,8 @@ def test_a_payload_that_is_no_json_names_the_sessions_that_can_not_take_it() -> 
 def test_a_client_is_found_by_its_id_only_under_its_own_user() -> None:
     turns = Turns()
     hub = Hub(Drain(turns.call_soon, 1 << 20), {})
-    session = SimpleNamespace(client="c", user="42")
-    hub.add_client(session)  # type: ignore[arg-type]
+    session: Any = SimpleNamespace(client="c", user="42")
+    hub.add_client(session)
     assert hub.sessions_of("42", "c") == [session]
     assert hub.sessions_of("43", "c") == []
     assert hub.sessions_of("42", "d") == []

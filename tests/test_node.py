@@ -631,7 +631,7 @@ def check_order(replies: list[Reply], channels: dict[int, str]) -> None:
 
 
 @given(actions=ACTIONS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=12000, deadline=None)
 def test_engine_hub_and_clients_agree_in_the_end_whatever_comes_in_between(
     actions: list[tuple[str, int, str]],
 ) -> None:

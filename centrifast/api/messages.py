@@ -6,8 +6,9 @@ another case. Results leave out empty members, except those without a default (6
 
 from collections.abc import Mapping, Sequence
 
-from msgspec import Raw, Struct, field
+from msgspec import Raw, Struct
 
+from centrifast.model import NodeInfo
 from centrifast.protocol.wire import NO_DATA, Int32, Int64, UInt32, UInt64, check_offset
 
 
@@ -198,27 +199,6 @@ class Outcome(Result, frozen=True):
 
 class BroadcastResult(Result, frozen=True):
     responses: Sequence[Outcome] = ()
-
-
-class Metrics(Struct, frozen=True):
-    """Counters of a node, over an interval in seconds. Always whole: cent fails without ``items``."""
-
-    interval: float = 0.0
-    items: Mapping[str, float] = {}
-
-
-class NodeInfo(Result, frozen=True, kw_only=True):
-    """One node in numbers. What a factory makes counts as no default, so it is always written, in its place."""
-
-    uid: str
-    name: str
-    version: str
-    num_clients: int
-    num_users: int
-    num_channels: int
-    uptime: int = 0
-    metrics: Metrics = field(default_factory=Metrics)
-    num_subs: int = field(default_factory=int)
 
 
 class InfoResult(Result, frozen=True):

@@ -29,7 +29,6 @@ from centrifast.api.messages import (
     HistoryRequest,
     InfoRequest,
     InfoResult,
-    NodeInfo,
     Outcome,
     PublishRequest,
     PublishResult,
@@ -42,7 +41,8 @@ from centrifast.api.messages import (
 from centrifast.config.schema import ChannelOptions
 from centrifast.engine import contract
 from centrifast.errors import ApiError, ApiErrorCode, ClientError, DisconnectCode
-from centrifast.protocol.glob import GlobError
+from centrifast.glob import GlobError
+from centrifast.model import NodeInfo
 
 CALLS_AT_ONCE = 256
 """Publications of one broadcast, or commands of one batch, between two turns of the loop."""

@@ -7,7 +7,7 @@ from operator import attrgetter
 from centrifast.config.regex import compile_pattern
 from centrifast.config.rules_channel import check_names
 from centrifast.config.schema import Config, TlsConfig, TokenConfig
-from centrifast.protocol.glob import Glob
+from centrifast.glob import Glob
 
 CLAIM = re.compile(r"[a-zA-Z_]*", re.ASCII)
 CONSUMER_NAME = re.compile(r"[a-zA-Z0-9_]{2,}", re.ASCII)

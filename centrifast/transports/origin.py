@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from centrifast import log
-from centrifast.protocol.glob import Glob
+from centrifast.glob import Glob
 
 
 class OriginPolicy:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from centrifast import errors
-from centrifast.api.messages import NodeInfo
 from centrifast.config.schema import ChannelOptions
 from centrifast.engine.contract import PUBLISHED, PublishResult
 from centrifast.errors import ClientError, DisconnectCode
-from centrifast.model import StreamPosition
-from centrifast.protocol.glob import Glob
+from centrifast.glob import Glob
+from centrifast.model import NodeInfo, StreamPosition
 
 OPTIONS = ChannelOptions()
 

@@ -7,12 +7,11 @@ from centrifast.api.messages import (
     BatchResult,
     BroadcastResult,
     ChannelsResult,
-    Metrics,
-    NodeInfo,
     Outcome,
     PublishRequest,
     PublishResult,
 )
+from centrifast.model import Metrics, NodeInfo
 
 
 @pytest.mark.parametrize(

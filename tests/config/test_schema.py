@@ -46,6 +46,7 @@ def test_defaults_are_within_their_bounds() -> None:
 
 def test_extensions_are_few_and_known() -> None:
     assert [path for path, found in DECLARED if found.facts.extension] == [
+        "http_server.reuse_port",
         "http_api.max_request_body_size",
         "quickstart",
         "quickstart.enabled",
