@@ -19,17 +19,19 @@ from centrifast._core import Drain
 from centrifast._framing import Variant
 from centrifast._wheel import TimingWheel
 from centrifast.auth.tokens import TokenVerifier
+from centrifast.client.transport import Handler
 from centrifast.clock import SystemClock
 from centrifast.config.loader import load
 from centrifast.engine.memory import MemoryBroker
 from centrifast.hub import Hub
 from centrifast.limits import DRAIN_SLICE
 from centrifast.node import Node
+from centrifast.protocol.http1 import Request
 from centrifast.protocol.json_codec import JsonCodec
 from centrifast.protocol.protobuf_codec import ProtobufCodec
 from centrifast.protocol.wire import Encoding
 from centrifast.server.routes import Routes
-from centrifast.transports._connection import Settings
+from centrifast.transports._connection import Connection, Settings, accept
 from centrifast.transports.front_door import FrontDoor, FrontDoorSettings
 from centrifast.transports.origin import OriginPolicy
 from centrifast.transports.websocket import EchoEndpoint, WebSocketEndpoint
@@ -70,6 +72,7 @@ class InProcessServer:
         self._send_buffer = send_buffer
         self._started: Future[None] = Future()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._serve()), name="server")
+        self._routes = Routes()
         self._elapsed = 0.0
         self._errors: list[str] = []
         self._log_handler = _Errors(self._errors)
@@ -95,6 +98,15 @@ class InProcessServer:
         assert not self._thread.is_alive()
         if kind is None:
             assert self._errors == []
+
+    def serve_handler(self, path: str, factory: Callable[[Connection], Handler]) -> None:
+        """Serve connections whose handler the test has written, with JSON framing."""
+
+        def upgrade(transport: asyncio.Transport, request: Request, rest: bytes) -> None:
+            connection = Connection(self._settings, self.json, factory)
+            accept(transport, self._settings, connection, request.headers["sec-websocket-key"], None, rest)
+
+        self._routes.add_upgrade(path, path, upgrade)
 
     # ------------------------------------------------------------- clients
 
@@ -125,9 +137,10 @@ class InProcessServer:
         self.run(self.node.publish(channel, data))
 
     def advance(self, seconds: float) -> None:
-        """Let this much time pass for all deadlines of connections."""
+        """Let this much time pass for all deadlines of connections, and wait until what they caused is written."""
         self._elapsed += seconds
         self.call(lambda: self.wheel.advance(time.monotonic() + self._elapsed))
+        self.wait_until(lambda: self.drain.idle)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait until *condition*, asked on the server's loop between its turns, holds."""
@@ -165,10 +178,9 @@ class InProcessServer:
             if self._send_buffer is not None:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
             self.port = listener.getsockname()[1]
-            routes = Routes()
-            routes.add_upgrade("/connection/websocket", "websocket", self._websocket.upgrade)
-            routes.add_upgrade(ECHO_PATH, "echo", self._echo.upgrade)
-            door = FrontDoor(routes, FrontDoorSettings(), clock)
+            self._routes.add_upgrade("/connection/websocket", "websocket", self._websocket.upgrade)
+            self._routes.add_upgrade(ECHO_PATH, "echo", self._echo.upgrade)
+            door = FrontDoor(self._routes, FrontDoorSettings(), clock)
             server = await self._loop.create_server(door, sock=listener)
         except BaseException as failure:
             self._started.set_exception(failure)
@@ -187,10 +199,11 @@ class InProcessServer:
         self.wheel = TimingWheel(time.monotonic())
         self._settings = Settings(self.drain, self.wheel, config.websocket.message_size_limit)
         json_codec, protobuf_codec = JsonCodec(), ProtobufCodec()
-        json = Variant("json", 1, b"\n", b"{}", b"{}")
+        self.json = Variant("json", 1, b"\n", b"{}", b"{}")
         protobuf = Variant("protobuf", 2, b"", b"\x00", b"\x00")
         hub = Hub(
-            self.drain, {json: json_codec.encode_publication, protobuf: protobuf_codec.encode_publication}
+            self.drain,
+            {self.json: json_codec.encode_publication, protobuf: protobuf_codec.encode_publication},
         )
         tokens = TokenVerifier(config.client.token, skip_signature=False, clock=clock)
         self.node = Node(config, clock, hub, MemoryBroker(clock), tokens, "test")
@@ -198,6 +211,6 @@ class InProcessServer:
             self.node,
             self._settings,
             OriginPolicy(config.client.allowed_origins),
-            {Encoding.JSON: (json, json_codec), Encoding.PROTOBUF: (protobuf, protobuf_codec)},
+            {Encoding.JSON: (self.json, json_codec), Encoding.PROTOBUF: (protobuf, protobuf_codec)},
         )
         self._echo = EchoEndpoint(self._settings, Variant("echo", 1, b"", b"", b""))

@@ -43,6 +43,7 @@ if picows.__version__ != "2.3.1":  # its C layout is compiled in: another versio
     raise ImportError(f"built against picows 2.3.1, found {picows.__version__}: rebuild centrifast")
 
 cdef enum:
+    READ_SIZE = 16384       # bytes taken at once, so a client that floods costs 32 KiB and not megabytes
     OPCODE_CLOSE = 0x88
     OPCODE_PONG = 0x8A
     PROTOCOL_ERROR = 1002
@@ -139,6 +140,16 @@ class _Handover:
 
     def abort(self):
         self.transport.abort()
+
+
+class _Protocol(WSProtocol):
+    """picows's protocol, with an end to its read buffer: it doubles whenever a read fills nine tenths of it."""
+
+    __slots__ = ()
+
+    def get_buffer(self, size_hint):
+        buffer = WSProtocol.get_buffer(self, size_hint)
+        return buffer[:READ_SIZE] if len(buffer) > READ_SIZE else buffer
 
 
 class _NotClosing:
@@ -359,27 +370,27 @@ cdef class Connection(WSListener):
 
     def error(self, message, *arguments):
         """picows refuses a frame: ``arguments[0]`` is (close code, text). It would write and close next."""
-        if arguments and isinstance(arguments[0], tuple):
-            self.refuse(int(arguments[0][0]))
-        else:
+        if not arguments or not isinstance(arguments[0], tuple):
             self.exception(message, *arguments)
+        elif self.refuse():
+            # A frame parsed before the refused one is still to be delivered, so not at once.
+            asyncio.get_running_loop().call_soon(self.violation_of, int(arguments[0][0]))
 
     def exception(self, message, *arguments):
         """A bug in this module or in a handler reached picows: log it, close this connection, keep the server."""
         log.exception("websocket connection failed", detail=str(message))
-        self.refuse(INTERNAL_ERROR)
+        if self.refuse():
+            self.violation_of(INTERNAL_ERROR)
 
-    cdef int refuse(self, int code) except -1:
-        """Close with *code* and read no more frames."""
+    cdef bint refuse(self) except -1:
+        """Read no more frames and keep picows from closing; False if the socket is gone."""
         if self.transport is None:
-            return 0
+            return False
         self.transport.is_close_frame_sent = True
         self.transport.underlying_transport = _NotClosing()
         # picows would take the refused frame's payload for a frame; and it may grow its buffer to any size.
         self.underlying.set_protocol(_Linger(self))
-        # A frame parsed before the refused one is still to be delivered, so not at once.
-        asyncio.get_running_loop().call_soon(self.violation_of, code)
-        return 0
+        return True
 
     def info(self, message, *arguments):
         pass
@@ -408,10 +419,18 @@ cdef class Connection(WSListener):
 
     cdef int violation(self, int code) except -1:
         """RFC 6455 is broken: the handler goes, the peer is told and may hang up."""
+        self.release()
+        self.close(code, b"")
+        return 0
+
+    cdef int release(self) except -1:
+        """The handler is told of the end and goes; a bug in what it does then is logged and changes nothing."""
         handler, self.handler = self.handler, None
         if handler is not None:
-            handler.on_closed()
-        self.close(code, b"")
+            try:
+                handler.on_closed()
+            except Exception:
+                log.exception("websocket handler failed")
         return 0
 
     def violation_of(self, int code):
@@ -431,9 +450,7 @@ cdef class Connection(WSListener):
             if code < 1000 or code >= 5000 or code == 1006:
                 self.violation(PROTOCOL_ERROR)
                 return self.finish()
-        handler, self.handler = self.handler, None
-        if handler is not None:
-            handler.on_closed()
+        self.release()
         self.closing = True
         self.transport.is_close_frame_sent = True
         self.sink.stop_pings()
@@ -458,13 +475,9 @@ cdef class Connection(WSListener):
         self.closing = True
         self.fragments = None
         self.transport = None
-        handler, self.handler = self.handler, None
-        try:
-            if handler is not None:
-                handler.on_closed()
-        finally:
-            self.underlying = None
-            self.sink.close()  # whatever happens: the descriptor will be another connection's
+        self.release()
+        self.underlying = None
+        self.sink.close()
 
 
 def accept(transport, Settings settings not None, Connection connection not None, str key not None, subprotocol,
@@ -474,7 +487,7 @@ def accept(transport, Settings settings not None, Connection connection not None
     picows gets the few header lines that it insists on instead of the client's own: parsing fifteen headers again
     would be a third of the handshake. *rest* is what came behind the request's head.
     """
-    protocol = WSProtocol(
+    protocol = _Protocol(
         None, None, False,
         lambda request: WSUpgradeResponseWithListener(_Switching(subprotocol), connection),
         connection,     # its logger
@@ -487,16 +500,17 @@ def accept(transport, Settings settings not None, Connection connection not None
     transport.set_protocol(protocol)
     protocol.connection_made(_Handover(transport))
     feed(
+        transport,
         protocol,
         b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
         b"Sec-WebSocket-Key: " + key.encode("ascii") + b"\r\n\r\n",
     )
     if rest:
-        feed(protocol, rest)
+        feed(transport, protocol, rest)
 
 
-def feed(protocol, bytes data not None):
-    """Give *data* to a buffered protocol as if it had been read from its socket."""
+def feed(transport, protocol, bytes data not None):
+    """Give *data* to the buffered protocol of *transport* as if it had been read from its socket."""
     cdef Py_ssize_t start = 0, size = PyBytes_GET_SIZE(data), part
     while start < size:
         buffer = protocol.get_buffer(-1)
@@ -504,3 +518,5 @@ def feed(protocol, bytes data not None):
         buffer[:part] = data[start:start + part]
         start += part
         protocol.buffer_updated(part)
+        if transport.get_protocol() is not protocol:  # a frame was refused
+            return
