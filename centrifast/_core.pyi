@@ -5,7 +5,7 @@ from centrifast._framing import Variant
 from centrifast._wheel import Timed, TimingWheel
 
 SLOW: int
-WRITE_TIMEOUT: int
+WRITE_FAILED: int
 NO_PONG: int
 
 @type_check_only

@@ -67,7 +67,7 @@ cdef extern from *:
 
 # Reasons given to on_sink_failed.
 SLOW = 1
-WRITE_TIMEOUT = 2
+WRITE_FAILED = 2
 NO_PONG = 3
 
 cdef enum:
@@ -624,7 +624,11 @@ cdef class Sink(Timed):
         The transport tries at once; if bytes remain it calls ``block`` before it returns.
         """
         self.drain.writable[self.fd] = 0
-        self.transport.write(memoryview(data)[sent:] if sent else data)
+        try:
+            self.transport.write(memoryview(data)[sent:] if sent else data)
+        except (OSError, RuntimeError):  # it is closed and has not told us yet: this costs only its own connection
+            self.drain.fail(self, WRITE_FAILED)
+            return 0
         if not self.blocked:
             self.allow()
         return 0
@@ -728,7 +732,7 @@ cdef class Sink(Timed):
             self.drain.fail(self, NO_PONG)
         if 0 < self.write_by <= now:
             self.write_by = 0
-            self.drain.fail(self, WRITE_TIMEOUT)
+            self.drain.fail(self, WRITE_FAILED)
         if 0 < self.ping_at <= now:
             self.ping_at = now + self.ping_interval
             self.ping_outstanding = True

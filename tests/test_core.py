@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from centrifast._core import NO_PONG, SLOW, WRITE_TIMEOUT, Channel, Drain, Sink
+from centrifast._core import NO_PONG, SLOW, WRITE_FAILED, Channel, Drain, Sink
 from centrifast._framing import Variant, encode_frame
 from centrifast._wheel import TimingWheel
 from tests.core_fakes import JSON, PROTOBUF, Peer, Turns
@@ -391,7 +391,7 @@ def test_a_write_that_takes_too_long_fails_the_sink(
     fill(peer, turns)
     wheel.advance(wheel.now + 30)
     turns.run()
-    assert peer.failures == [WRITE_TIMEOUT]
+    assert peer.failures == [WRITE_FAILED]
 
 
 def test_a_write_that_completes_in_time_does_not(connect: Connect, wheel: TimingWheel, turns: Turns) -> None:
@@ -422,3 +422,19 @@ def test_a_callback_of_the_wheel_may_close_other_sinks(drain: Drain, wheel: Timi
     assert first.wakes + second.wakes == 1
     first.close()
     second.close()
+
+
+def test_a_transport_that_refuses_to_write_costs_only_its_own_sink(
+    connect: Connect, channel: Channel, turns: Turns
+) -> None:
+    def refuse(data: bytes | memoryview) -> None:
+        raise RuntimeError("the handler is closed")
+
+    broken, sound = connect(direct=False), connect(direct=False)
+    broken.transport.write = refuse  # type: ignore[method-assign]
+    for peer in (broken, sound):
+        channel.join(peer.sink)
+    channel.broadcast(JSON, b"1")
+    turns.run()
+    assert broken.failures == [WRITE_FAILED]
+    assert sound.messages() == [b"1"]

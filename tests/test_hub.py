@@ -2,7 +2,6 @@
 
 import time
 from collections import defaultdict
-from types import SimpleNamespace
 from typing import Any
 
 import hypothesis.strategies as st
@@ -167,7 +166,11 @@ def test_a_payload_that_is_no_json_names_the_sessions_that_can_not_take_it() -> 
 def test_a_client_is_found_by_its_id_only_under_its_own_user() -> None:
     turns = Turns()
     hub = Hub(Drain(turns.call_soon, 1 << 20), {})
-    session: Any = SimpleNamespace(client="c", user="42")
+    class Known:
+        client = "c"
+        user = "42"
+
+    session: Any = Known()
     hub.add_client(session)
     assert hub.sessions_of("42", "c") == [session]
     assert hub.sessions_of("43", "c") == []
