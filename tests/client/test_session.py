@@ -4,7 +4,7 @@ import pytest
 from msgspec import Raw
 
 from centrifast import errors
-from centrifast._core import WRITE_TIMEOUT
+from centrifast._core import WRITE_FAILED
 from centrifast.client.session import State
 from centrifast.config.schema import ChannelOptions
 from centrifast.engine.contract import PublishOptions, PublishResult
@@ -240,7 +240,7 @@ def test_a_client_that_does_not_read_is_slow_and_nothing_is_flushed(serve: Serve
 
 def test_a_client_that_takes_nothing_for_too_long_has_a_write_error(server: Server) -> None:
     client = server.connect()
-    client.session.on_sink_failed(WRITE_TIMEOUT)
+    client.session.on_sink_failed(WRITE_FAILED)
     assert client.closed_with == errors.WRITE_ERROR
     assert not client.transport.flushed
 
