@@ -314,10 +314,18 @@ class Interest:
                 if delivered:
                     await self._unsubscribe(channel)
                 else:
-                    await self._broker.subscribe(channel)
+                    await self._subscribe(channel)
                 delivered = not delivered
         finally:
             self._changes.pop(channel, None)  # before anybody who waits for it goes on
+
+    async def _subscribe(self, channel: str) -> None:
+        """A request that failed may have been served: it is taken back, here or when those who want it let go."""
+        try:
+            await self._broker.subscribe(channel)
+        except (ConnectionError, TimeoutError):
+            if self._is_wanted(channel):
+                raise
 
     async def _unsubscribe(self, channel: str) -> None:
         try:
