@@ -1,0 +1,14 @@
+"""What holds for every test."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# Speed is no matter of tests, and CI looks at the same examples each time; other runs look at new ones.
+settings.register_profile(
+    "centrifast",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("centrifast")
