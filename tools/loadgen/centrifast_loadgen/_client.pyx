@@ -5,12 +5,13 @@ Why picows and not a raw epoll loop, each side on a core of its own, 10,000 conn
 - 200 messages back to back, which the server joins: 6.2 million deliveries/s (C: 6.0), server at 93-99 % of its core,
   this side at 73-83 %.
 - One 150-byte message in flight to the plain C floor: about 5 % less than the C client when the machine is quiet
-  (148,000 against 157,000), the floor at 90 % of its core by its own CPU time (C client: 99 %), this side at 71 %. Where
-  the missing tenth goes is not known; the floor's answer still takes about as long as the whole round.
+  (148,000 against 157,000), the floor at 90 % of its core by its own CPU time (C client: 99 %), this side at 71 %.
+  Where the missing tenth goes is not known; the floor's answer still takes about as long as the whole round.
 
 So counting in a nogil epoll loop on the same descriptors could win up to those 5 %, for a second frame parser, and has
-not been tried. Compare servers by ratio to a floor loaded by this same client. picows
-already takes care of frames split over reads and of several frames in one read; left to do here are fragmented
+not been tried. Compare servers by ratio to a floor loaded by this same client.
+
+picows already takes care of frames split over reads and of several frames in one read; left to do here are fragmented
 messages, and several protocol messages in one WebSocket message.
 
 Shared memory, all 64-bit integers, one writer per block, read without locks (aligned words are never torn):
