@@ -5,7 +5,6 @@ the protocol is more lenient than msgspec in two points: ``null`` means that a f
 in JavaScript may cut an emoji in half, which leaves an escaped surrogate without its partner.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from msgspec import DecodeError, Raw, Struct
 
 from centrifast.protocol.codec import MalformedError, NotJsonError
 from centrifast.protocol.schema import Field, Kind, fields_of, has_payload
+from centrifast.protocol.surrogates import without_lone_surrogates
 from centrifast.protocol.wire import NO_DATA, Command, Encoding, Pub, Push, Reply
 
 S = TypeVar("S", bound=Struct)
@@ -24,11 +24,6 @@ _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_any = msgspec.json.Decoder().decode
 _check_json = msgspec.json.Decoder(Raw).decode  # skips over one value: the cheapest full syntax check
 _encode = msgspec.json.Encoder().encode
-
-# One escape inside a string. A pair of surrogates matches whole, so the group holds only one that is alone.
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
-)
 
 
 class JsonCodec:
@@ -60,15 +55,6 @@ class JsonCodec:
         return _encode(Reply(push=Push(channel=channel, pub=_embeddable(pub))))
 
 
-def _pair_or_replacement(escape: re.Match[bytes]) -> bytes:
-    return rb"\ufffd" if escape[1] else escape[0]
-
-
-def _without_lone_surrogates(text: bytes) -> bytes:
-    """JSON with U+FFFD for each escaped surrogate that has no partner: other decoders refuse those too."""
-    return _ESCAPE.sub(_pair_or_replacement, text)
-
-
 # ---------------------------------------------------------------- decoding
 
 
@@ -76,7 +62,7 @@ def _decode_leniently(line: bytes) -> Command:
     """Decode a line that was refused once; raises ``MalformedError`` when there is no excuse for it."""
     try:
         line.decode()
-        return _decode_command(_without_nulls(_without_lone_surrogates(line), Command))
+        return _decode_command(_without_nulls(without_lone_surrogates(line), Command))
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedError(str(error)) from error
 
@@ -171,7 +157,7 @@ def _fit_payload(payload: Raw) -> Raw:
 def _repaired(data: bytes) -> bytes:
     try:
         data.decode()
-        repaired = _without_lone_surrogates(data)
+        repaired = without_lone_surrogates(data)
         _check_json(repaired)
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotJsonError(str(error)) from error
