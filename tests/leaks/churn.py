@@ -1,0 +1,183 @@
+"""Open, use and drop connections in every way, again and again, and print what is left after each round as JSON.
+
+In full, about a minute, with a debug build of the extensions so that live objects are counted::
+
+    python -m tests.leaks.churn --connections 10000 --rounds 10 --extensions build/debug/lib
+
+Server and clients share this process. The garbage collector is off: what ends must go by itself, since a server with
+100,000 connections can not wait for a collection. What a collection would have found is counted at the end.
+"""
+
+import argparse
+import gc
+import itertools
+import json
+import os
+import resource
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.in_process_server import InProcessServer
+    from tests.raw_websocket import RawWebSocket
+
+WAIT = 20.0
+SPARE_DESCRIPTORS = 100
+
+
+def use_extensions(folder: Path) -> None:
+    """Let the extensions in *folder*, laid out by ``build_ext --build-lib``, win over those in the source tree."""
+    import centrifast
+    import centrifast.transports
+
+    centrifast.__path__.insert(0, str(folder / "centrifast"))
+    centrifast.transports.__path__.insert(0, str(folder / "centrifast" / "transports"))
+
+
+def live_objects() -> dict[str, int] | None:
+    """Objects of the extensions that are alive, or None with a release build."""
+    from centrifast import _core
+    from centrifast.transports import _connection
+
+    core, connection = _core.live_objects(), _connection.live_objects()
+    return None if core is None or connection is None else {**core, **connection}
+
+
+def resident() -> int:
+    """Memory of this process, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+# --------------------------------------------------------------- ways to end
+
+
+def close_orderly(client: "RawWebSocket") -> None:
+    """The closing handshake."""
+    client.send_bytes(b"\x88\x82\0\0\0\0\x03\xe8")
+    assert client.receive_close().close_code == 1000
+    assert client.receive() is None
+
+
+def reset(client: "RawWebSocket") -> None:
+    """A reset."""
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def hang_up(client: "RawWebSocket") -> None:
+    """The end of the stream and no more."""
+
+
+def reset_in_a_frame(client: "RawWebSocket") -> None:
+    """A frame that never ends."""
+    client.send_bytes(b"\x82\xff" + (60_000).to_bytes(8, "big") + b"mask" + bytes(20_000))
+    reset(client)
+
+
+def hang_up_in_a_message(client: "RawWebSocket") -> None:
+    """A fragment that stays alone."""
+    client.send_bytes(b"\x02\xfe\x10\x00\0\0\0\0" + bytes(4096))
+
+
+def refused_by_the_parser(client: "RawWebSocket") -> None:
+    """An opcode that is none."""
+    client.send_bytes(b"\x83\x80\0\0\0\0")
+    assert client.receive_close().close_code == 1002
+
+
+def break_a_rule(client: "RawWebSocket") -> None:
+    """A reserved bit."""
+    client.send_bytes(b"\xc1\x80\0\0\0\0")
+    assert client.receive_close().close_code == 1002
+
+
+def send_nonsense(client: "RawWebSocket") -> None:
+    """No command: the server disconnects."""
+    client.send_text("nonsense")
+    assert client.receive_close().close_code == 3501
+
+
+ENDS: tuple[Callable[["RawWebSocket"], None], ...] = (
+    close_orderly,
+    reset,
+    hang_up,
+    reset_in_a_frame,
+    hang_up_in_a_message,
+    refused_by_the_parser,
+    break_a_rule,
+    send_nonsense,
+)
+
+
+# -------------------------------------------------------------------- rounds
+
+
+def run_round(server: "InProcessServer", connections: int, together: int) -> None:
+    """Open *connections*, *together* at once, each subscribed to two channels, and end each in some way."""
+    ends = itertools.cycle(ENDS)
+    for start in range(0, connections, together):
+        clients = [open_client(server, number) for number in range(start, min(start + together, connections))]
+        server.publish("everyone", b'{"text":"hello"}')
+        for client in clients:
+            next(ends)(client)
+            client.socket.close()
+    settle(server)
+
+
+def open_client(server: "InProcessServer", number: int) -> "RawWebSocket":
+    client = server.client()
+    client.connect()
+    client.subscribe("everyone")
+    client.subscribe(f"some-{number % 100}")
+    return client
+
+
+def settle(server: "InProcessServer") -> None:
+    """Wait until the server has noticed every end; what is left after WAIT seconds is what leaks."""
+    server.wait_until(lambda: server.open_connections == 0)
+    end = time.monotonic() + WAIT
+    while time.monotonic() < end:
+        live = live_objects()
+        if live is None or not any(live.values()):
+            return
+        server.call(lambda: None)  # the parser keeps what it refused for ten milliseconds
+
+
+def main() -> None:
+    """Run and print one JSON object."""
+    parser = argparse.ArgumentParser(description="Open and drop connections and print what is left.")
+    parser.add_argument("--connections", type=int, default=10_000, help="in each round (default 10000)")
+    parser.add_argument("--rounds", type=int, default=10, help="default 10")
+    parser.add_argument("--extensions", type=Path, default=None, help="folder of a debug build")
+    options = parser.parse_args()
+    if options.extensions is not None:
+        use_extensions(options.extensions)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    together = min(options.connections, (hard - SPARE_DESCRIPTORS) // 2)
+    from tests.in_process_server import InProcessServer
+
+    gc.collect()
+    gc.disable()
+    rounds = []
+    with InProcessServer() as server:
+        for _ in range(options.rounds):
+            started = time.monotonic()
+            run_round(server, options.connections, together)
+            rounds.append(
+                {
+                    "live": live_objects(),
+                    "resident": resident(),
+                    "descriptors": len(os.listdir("/proc/self/fd")),
+                    "seconds": round(time.monotonic() - started, 2),
+                }
+            )
+    json.dump({"together": together, "rounds": rounds, "unreachable": gc.collect()}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
