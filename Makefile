@@ -62,7 +62,11 @@ docs: build
 	$(BIN)/python -m centrifast configdoc -m > docs/reference/config.md
 
 bench: build
-	for question in fanout publish memory api_latency; do $(BIN)/python -m bench.$$question || exit 1; done
+	for question in fanout 'fanout --burst' publish memory api_latency; do \
+		$(BIN)/python -m bench.$$question || exit 1; done
+
+leaks: build
+	$(BIN)/python -m tests.leaks.churn --connections 10000 --rounds 10
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -166,6 +166,7 @@ def test_a_payload_that_is_no_json_names_the_sessions_that_can_not_take_it() -> 
 def test_a_client_is_found_by_its_id_only_under_its_own_user() -> None:
     turns = Turns()
     hub = Hub(Drain(turns.call_soon, 1 << 20), {})
+
     class Known:
         client = "c"
         user = "42"

@@ -313,6 +313,7 @@ class HttpConnection(asyncio.Protocol):
             # Answers to earlier requests are still to be written; the next owner writes past the transport.
             raise BadRequestError(400, "upgrade behind unanswered requests")
         rest = self._parser.take_rest()
+        self._resume_reading()  # read-ahead may have paused it, and the next owner does not know
         refused = handler(transport, request, rest)
         if refused is None:
             self._leave()
