@@ -17,6 +17,7 @@ if [[ ${1:-build} == test ]]; then
     need npm npm
     need chromium chromium
     need chromedriver chromium-driver
+    need openssl openssl
 fi
 ((${#missing[@]})) || exit 0
 
