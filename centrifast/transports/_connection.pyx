@@ -43,6 +43,7 @@ if picows.__version__ != "2.3.1":  # its C layout is compiled in: another versio
     raise ImportError(f"built against picows 2.3.1, found {picows.__version__}: rebuild centrifast")
 
 cdef enum:
+    LARGE_FRAME = 8192      # bytes; picows keeps the buffer that it grew for a larger one, so it gets a new one after
     READ_SIZE = 16384       # bytes taken at once, so a client that floods costs 32 KiB and not megabytes
     OPCODE_CLOSE = 0x88
     OPCODE_PONG = 0x8A
@@ -117,9 +118,9 @@ class _Handover:
 
     __slots__ = ("_descriptor", "get_write_buffer_size", "transport", "write")
 
-    def __init__(self, transport):
+    def __init__(self, transport, write):
         self.transport = transport
-        self.write = transport.write
+        self.write = write
         self.get_write_buffer_size = transport.get_write_buffer_size
         self._descriptor = transport.get_extra_info("socket").fileno()
 
@@ -150,6 +151,10 @@ class _Protocol(WSProtocol):
     def get_buffer(self, size_hint):
         buffer = WSProtocol.get_buffer(self, size_hint)
         return buffer[:READ_SIZE] if len(buffer) > READ_SIZE else buffer
+
+
+def discard(data):
+    """Takes the 101 response that nobody waits for."""
 
 
 class _NotClosing:
@@ -230,6 +235,7 @@ cdef class Connection(WSListener):
         object underlying           # the asyncio transport; dropped in on_lost()
         bytearray fragments         # of a message that has begun; None = none
         bint fragments_text
+        bint is_bloated             # picows's read buffer has grown
 
     def __init__(self, Settings settings not None, Variant variant not None, handler_factory):
         global live_connections
@@ -298,17 +304,20 @@ cdef class Connection(WSListener):
 
     cpdef on_ws_connected(self, WSTransport transport):
         cdef Settings settings = self.settings
+        cdef bint is_new = self.transport is None
         self.transport = transport
         self.underlying = (<object>transport.underlying_transport).transport
         transport.underlying_transport = self.underlying
-        # pause_writing and resume_writing become exact. TLS compares with >=: a limit of 0 would pause it for ever.
-        self.underlying.set_write_buffer_limits(1 if transport.is_secure else 0, 0)
-        # An idle connection owns almost nothing (invariant 6 of the core): drop what only the handshake needed.
+        # An idle connection owns almost nothing (architecture: the core): drop what only the handshake needed.
         transport.request = None
         transport.response = None
         transport.listener_proxy = None
         transport.disconnected_future = settings.done_future
         transport._write_buffer = shared_write_buffer
+        if not is_new:  # see renew()
+            return
+        # pause_writing and resume_writing become exact. TLS compares with >=: a limit of 0 would pause it for ever.
+        self.underlying.set_write_buffer_limits(1 if transport.is_secure else 0, 0)
         self.sink = Sink(settings.drain, settings.wheel, self.variant, self, self.underlying, transport._socket,
                          not transport.is_secure)
         settings.open_connections += 1
@@ -316,6 +325,13 @@ cdef class Connection(WSListener):
         self.handler_factory = None
 
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
+        self.on_frame(frame)
+        if frame.payload_size > LARGE_FRAME:
+            self.is_bloated = True
+        if self.is_bloated and frame.tail_size == 0 and transport is self.transport and not self.closing:
+            self.renew()
+
+    cdef int on_frame(self, WSFrame frame) except -1:
         cdef WSMsgType kind = frame.msg_type
         cdef bytes pong = self.variant.pong
         if self.closing:
@@ -337,7 +353,7 @@ cdef class Connection(WSListener):
             elif (frame.payload_size == PyBytes_GET_SIZE(pong)
                     and memcmp(frame.payload_ptr, PyBytes_AS_STRING(pong), frame.payload_size) == 0
                     and self.sink.pong()):
-                return
+                return 0
             else:
                 self.deliver(PyBytes_FromStringAndSize(frame.payload_ptr, frame.payload_size),
                              kind == WSMsgType.TEXT)
@@ -351,6 +367,13 @@ cdef class Connection(WSListener):
         elif kind == WSMsgType.PING:
             self.sink.send_frame(
                 encode_frame(OPCODE_PONG, PyBytes_FromStringAndSize(frame.payload_ptr, frame.payload_size)))
+        return 0
+
+    cdef int renew(self) except -1:
+        """Begin with a small read buffer again, at a point where the old one is empty."""
+        self.is_bloated = False
+        hand_over(self.underlying, self.settings, self, b"AAAAAAAAAAAAAAAAAAAAAA==", None, discard)
+        return 0
 
     cpdef on_ws_disconnected(self, WSTransport transport):
         self.on_lost()
@@ -487,6 +510,13 @@ def accept(transport, Settings settings not None, Connection connection not None
     picows gets the few header lines that it insists on instead of the client's own: parsing fifteen headers again
     would be a third of the handshake. *rest* is what came behind the request's head.
     """
+    protocol = hand_over(transport, settings, connection, key.encode("ascii"), subprotocol, transport.write)
+    if rest:
+        feed(transport, protocol, rest)
+
+
+cdef object hand_over(transport, Settings settings, Connection connection, bytes key, subprotocol, write):
+    """Give *transport* a new protocol of picows's and shake hands with it; *write* takes the response."""
     protocol = _Protocol(
         None, None, False,
         lambda request: WSUpgradeResponseWithListener(_Switching(subprotocol), connection),
@@ -498,15 +528,14 @@ def accept(transport, Settings settings not None, Connection connection not None
         settings.message_size_limit, None, 2048,
     )
     transport.set_protocol(protocol)
-    protocol.connection_made(_Handover(transport))
+    protocol.connection_made(_Handover(transport, write))
     feed(
         transport,
         protocol,
         b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        b"Sec-WebSocket-Key: " + key.encode("ascii") + b"\r\n\r\n",
+        b"Sec-WebSocket-Key: " + key + b"\r\n\r\n",
     )
-    if rest:
-        feed(transport, protocol, rest)
+    return protocol
 
 
 def feed(transport, protocol, bytes data not None):

@@ -424,6 +424,15 @@ def test_a_flood_of_small_frames_does_not_grow_the_read_buffer(server: InProcess
         assert server.call(read_buffer_sizes) == [pytest.approx(64 * 1024, abs=64 * 1024)]
 
 
+def test_a_large_message_leaves_no_large_read_buffer(server: InProcessServer) -> None:
+    with server.echo() as client:
+        for size in (60_000, 9_000, 65_536):
+            client.send_frame(BINARY, b"x" * size)
+            assert client.receive() == Frame(BINARY, b"x" * size)
+            check_works(client)
+            assert server.call(read_buffer_sizes) == [pytest.approx(2048, abs=1024)]
+
+
 def test_empty_fragments_take_no_memory(server: InProcessServer) -> None:
     with server.echo() as client:
         client.send_frame(TEXT, b"a", fin=False)
