@@ -121,10 +121,11 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def floor() -> Iterator[Running]:
-    """The plain C server."""
+def floor(*, answers_first: bool = False) -> Iterator[Running]:
+    """The plain C server; it answers a publication when everything is sent, or before."""
     port = free_port()
-    with started("floor", port, [build_c("floor"), str(port)]) as running:
+    options = ["first"] if answers_first else []
+    with started("floor", port, [build_c("floor"), str(port), *options]) as running:
         yield running
 
 

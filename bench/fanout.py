@@ -3,6 +3,9 @@
 With ``--burst`` 200 publications come back to back: the floor still sends each by itself, so the ratio shows what
 joining many messages into one send() gains.
 
+centrifast answers the publisher before it writes, so that the API stays quick; the floor answers last, which leaves
+the receivers' core to them alone. The same C program answering first shows what that order itself costs.
+
 ``server_cpu_share`` tells which side was saturated. Where both servers stay well below 1, something else kept their
 core busy: then only the CPU figures mean anything.
 """
@@ -21,9 +24,9 @@ from bench import _harness as harness
 def main(connections: int, rounds: int, messages: int, payload: int, burst: bool) -> None:
     """Fan-out of one channel to many subscribers."""
 
-    def measure_floor() -> harness.Figures:
+    def measure_floor(*, answers_first: bool = False) -> harness.Figures:
         options = ["--inflight", "1", "--messages", "30", "--payload", str(payload + harness.JSON_OVERHEAD)]
-        with harness.floor() as server:
+        with harness.floor(answers_first=answers_first) as server:
             return harness.load(server, connections, *options)
 
     def measure_centrifast() -> harness.Figures:
@@ -32,8 +35,15 @@ def main(connections: int, rounds: int, messages: int, payload: int, burst: bool
         with harness.centrifast() as server:
             return harness.load(server, connections, *options)
 
-    results = harness.in_turn(rounds, {"floor": measure_floor, "centrifast": measure_centrifast})
-    limits, ours = results["floor"], results["centrifast"]
+    results = harness.in_turn(
+        rounds,
+        {
+            "floor": measure_floor,
+            "centrifast": measure_centrifast,
+            "floor_first": lambda: measure_floor(answers_first=True),
+        },
+    )
+    limits, ours, firsts = results["floor"], results["centrifast"], results["floor_first"]
     harness.report(
         "fanout_burst" if burst else "fanout",
         {
@@ -45,6 +55,8 @@ def main(connections: int, rounds: int, messages: int, payload: int, burst: bool
             "cpu_us_per_delivery": harness.median(ours, "delivery_cpu_us"),
             "floor_cpu_us_per_delivery": harness.median(limits, "delivery_cpu_us"),
             "cpu_ratio": harness.ratio(ours, limits, "delivery_cpu_us"),
+            "deliveries_ratio_to_floor_that_answers_first": harness.ratio(ours, firsts, "deliveries_per_s"),
+            "cpu_ratio_to_floor_that_answers_first": harness.ratio(ours, firsts, "delivery_cpu_us"),
             "latency_p99_us": harness.median(ours, "latency_us", "p99"),
             "floor_latency_p99_us": harness.median(limits, "latency_us", "p99"),
             "latency_p99_ratio": harness.ratio(ours, limits, "latency_us", "p99"),

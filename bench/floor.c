@@ -5,7 +5,10 @@
  * request is just answered. No sessions, no channels, no history, no queues: a send that would block is dropped, and
  * the load generator reports the loss.
  *
- * Build: gcc -O2 -o floor floor.c        Run: floor PORT
+ * It answers the POST when everything is sent. With `first` it answers before it sends, as a server does whose API
+ * must stay quick: the publisher is awake then while frames arrive, on the core of those who receive them.
+ *
+ * Build: gcc -O2 -o floor floor.c        Run: floor PORT [first]
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -126,6 +129,8 @@ static void upgrade(int fd, const char *key) {
     clients[client_count++] = fd;
 }
 
+static bool answers_first;
+
 /* The measured part: one prebuilt frame, one system call per client. */
 static void broadcast(const char *body, size_t size) {
     static unsigned char frame[MAX_REQUEST + 10];
@@ -156,8 +161,10 @@ static bool serve(int fd, const char *request, size_t have) {
     const char *length = strcasestr(request, length_header);
     size_t size = length && length < end ? strtoul(length + sizeof length_header - 1, NULL, 10) : 0;
     if ((size_t)(request + have - body) < size) return false;
-    if (!strncmp(request, "POST / ", 7)) broadcast(body, size);
+    bool is_publication = !strncmp(request, "POST / ", 7);
+    if (is_publication && !answers_first) broadcast(body, size);
     reply(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+    if (is_publication && answers_first) broadcast(body, size);
     return true;
 }
 
@@ -190,10 +197,11 @@ static void on_readable(int fd) {
 }
 
 int main(int count, char **arguments) {
-    if (count != 2) {
-        fprintf(stderr, "usage: floor PORT\n");
+    if (count != 2 && !(count == 3 && !strcmp(arguments[2], "first"))) {
+        fprintf(stderr, "usage: floor PORT [first]\n");
         return 2;
     }
+    answers_first = count == 3;
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
