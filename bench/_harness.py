@@ -5,6 +5,7 @@ Only processes started here are ended, each by its own handle.
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -15,7 +16,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,10 +73,12 @@ def build_c(name: str) -> Path:
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A port nobody listens on, below those that outgoing connections are given."""
+    while True:
+        port = random.randint(15_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("0.0.0.0", port))
+            return port
 
 
 def on_core(core: int, command: Sequence[str | Path]) -> list[str]:
@@ -129,11 +132,9 @@ def floor(*, answers_first: bool = False) -> Iterator[Running]:
         yield running
 
 
-@contextmanager
-def centrifast() -> Iterator[Running]:
-    """centrifast from this checkout, one worker, everything at its defaults but access."""
-    port = free_port()
-    config = {
+def config(port: int) -> Figures:
+    """Configuration of a centrifast under test: its defaults, but access for everybody."""
+    return {
         "http_server": {"port": port},
         "client": {"allowed_origins": [], "insecure": True},
         "http_api": {"key": API_KEY},
@@ -146,9 +147,15 @@ def centrifast() -> Iterator[Running]:
             }
         },
     }
+
+
+@contextmanager
+def centrifast() -> Iterator[Running]:
+    """centrifast from this checkout."""
+    port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "config.json"
-        path.write_text(json.dumps(config))
+        path.write_text(json.dumps(config(port)))
         with started("centrifast", port, [sys.executable, "-m", "centrifast", "-c", path]) as running:
             yield running
 
