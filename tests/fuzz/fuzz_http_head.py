@@ -1,10 +1,12 @@
-"""Any bytes are requests or refused, however they are split; what is accepted, llhttp reads the same way.
+"""Any bytes are requests or refused, however they are split; what is accepted, h11 reads the same way.
 
-llhttp is the parser of Node.js. Two parsers that disagree on where a request ends are how requests are
-smuggled, so whatever ours lets through must mean the same to another one, or nothing.
+h11 is a parser written from the RFC alone. Two parsers that disagree on where a request ends are how requests
+are smuggled, so whatever ours lets through must mean the same to another one, or nothing.
 """
 
-import httptools
+from urllib.parse import unquote
+
+import h11
 
 from centrifast.protocol.http1 import BadRequestError, Request, RequestParser
 from tests.fuzz.mutate import main
@@ -19,53 +21,15 @@ SEEDS = [
     b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
     b"HEAD http://a/b%20c HTTP/1.0\r\nConnection: close\r\nA:b\r\nA: \tc \r\n\r\n",
+    b"POST /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nab"
+    b"CONNECT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
     b"PUT * HTTP/1.1\r\nHost: [::1]\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n\r\n",
     b"Content-Length: 3\r\nTransfer-Encoding: gzip, chunked\r\n folded\r\nA : b\r\nB\x00: c\nC: d\r\n\r\n",
 ]
 
 
-class _Llhttp:
-    """What llhttp makes of the first request."""
-
-    def __init__(self, data: bytes) -> None:
-        self.url = b""
-        self.headers: dict[str, str] = {}
-        self.body = b""
-        self.complete = False
-        self.refused = False
-        self.parser = httptools.HttpRequestParser(self)
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass
-        except httptools.HttpParserError:
-            self.refused = True
-
-    def on_url(self, url: bytes) -> None:
-        if not self.complete:
-            self.url += url
-
-    def on_header(self, raw_name: bytes, raw_value: bytes) -> None:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").rstrip("\t ")
-        if not self.complete:
-            self.headers[name] = f"{self.headers[name]}, {value}" if name in self.headers else value
-
-    def on_body(self, body: bytes) -> None:
-        if not self.complete:
-            self.body += body
-
-    def on_message_complete(self) -> None:
-        if not self.complete:
-            self.complete = True
-            self.method = self.parser.get_method().decode()
-
-
-# Methods that llhttp knows and whose requests it reads like any other; it refuses names it does not know.
-_KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
-
-
 def check(data: bytes) -> None:
-    """Raises when the split matters, when anything but a refusal is raised, or when llhttp disagrees."""
+    """Raises when the split matters, when anything but a refusal is raised, or when h11 disagrees."""
     assert read(bytewise(data)) == read([data])
     parser = RequestParser()
     parser.feed(data)
@@ -73,23 +37,37 @@ def check(data: bytes) -> None:
         request = parser.next()
     except BadRequestError:
         return
-    if request is not None and request.method in _KNOWN_METHODS:
-        _compare(request, data[: len(data) - parser.buffered], len(data) == parser.buffered)
+    if request is not None:
+        _compare(request, data[: len(data) - parser.buffered])
 
 
-def _compare(request: Request, data: bytes, nothing_taken: bool) -> None:
-    assert not nothing_taken
-    other = _Llhttp(data)
-    if other.refused:
+def _compare(request: Request, data: bytes) -> None:
+    """Raises when h11 takes *data*, which is one request, and reads anything else in it."""
+    other = h11.Connection(h11.SERVER, max_incomplete_event_size=len(data))
+    events: list[object] = []
+    try:
+        other.receive_data(data.lstrip(b"\r\n"))  # it takes no empty lines before a request
+        while not events or not isinstance(events[-1], h11.EndOfMessage):
+            event = other.next_event()
+            assert event is not h11.NEED_DATA
+            events.append(event)
+    except h11.RemoteProtocolError:
         return
-    trailers = set(other.headers) - set(request.headers)  # llhttp reports those of a chunked body as headers
-    assert not trailers or "transfer-encoding" in request.headers
-    assert other.complete
-    assert other.method == request.method
-    if "upgrade" not in request.headers:  # llhttp stops before the body, as another protocol may begin there
-        assert other.body == request.body
-    for name, value in request.headers.items():
-        assert other.headers[name] == value or "transfer-encoding" in request.headers
+    assert other.trailing_data[0] == b""
+    head, *parts, _end = events
+    assert isinstance(head, h11.Request)
+    assert (head.method.decode(), head.http_version == b"1.1") == (request.method, request.is_http_1_1)
+    if head.target.startswith(b"/"):
+        path, _, query = head.target.decode().partition("?")
+        assert (unquote(path), query) == (request.path, request.query)
+    assert b"".join(part.data for part in parts if isinstance(part, h11.Data)) == request.body
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in head.headers:
+        name, value = raw_name.decode(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    if "transfer-encoding" in headers:  # which it turns into lowercase
+        headers["transfer-encoding"] = request.headers["transfer-encoding"]
+    assert headers == request.headers
 
 
 if __name__ == "__main__":

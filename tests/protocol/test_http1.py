@@ -1,10 +1,14 @@
+import gc
 from itertools import pairwise
 
+import httptools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from centrifast.protocol.http1 import (
+    BLANK_LINE_LIMIT,
+    CODING_SIZE_LIMIT,
     HEAD_SIZE_LIMIT,
     HEADER_COUNT_LIMIT,
     SMALL_BODY_SIZE,
@@ -23,11 +27,14 @@ POST = b"POST /a/b?c=d HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
 CHUNKED = b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
 
 
-def one(data: bytes) -> Request:
+def every(data: bytes) -> list[Request]:
     parser = RequestParser()
     parser.feed(data)
-    request = parser.next()
-    assert request is not None
+    return list(iter(parser.next, None))
+
+
+def one(data: bytes) -> Request:
+    (request,) = every(data)
     return request
 
 
@@ -56,7 +63,6 @@ def test_a_request_is_taken_apart() -> None:
         ("http://host", "/", ""),
         ("*", "*", ""),
         ("//a", "//a", ""),
-        ("host:443", "host:443", ""),
         ("/%zz", "/%zz", ""),
     ],
 )
@@ -65,8 +71,15 @@ def test_targets(target: str, path: str, query: str) -> None:
     assert (request.path, request.query) == (path, query)
 
 
+@pytest.mark.parametrize("method", ["OPTIONS", "CONNECT", "PRI", "SETUP", "BREW", "get", "!"])
+def test_any_method_is_read_like_any_other(method: str) -> None:
+    first, second = every(head("Content-Length: 3", start=f"{method} /a HTTP/1.1") + b"abc" + GET)
+    assert (first.method, first.path, first.body) == (method, "/a", b"abc")
+    assert second.method == "GET"
+
+
 def test_repeated_headers_are_joined() -> None:
-    assert one(head("A: 1", "B: 2", "a: 3")).headers == {"host": "a", "a": "1, 3", "b": "2"}
+    assert one(head("A: 1", "B: 2", "a: 3", "A:")).headers == {"host": "a", "a": "1, 3, ", "b": "2"}
 
 
 def test_header_values_keep_bytes_above_ascii() -> None:
@@ -82,11 +95,17 @@ def test_header_values_keep_bytes_above_ascii() -> None:
         (("Connection: keep-alive, Upgrade",), True, True),
         (("Connection: foo", "Connection: upgrade"), True, True),
         (("Connection: closed",), True, False),
+        (("Proxy-Connection: keep-alive, close",), False, False),
+        (("Proxy-Connection: upgrade", "Upgrade: x"), True, False),
     ],
 )
 def test_connection_header(lines: tuple[str, ...], keep_alive: bool, is_upgrade: bool) -> None:
-    request = one(head(*lines))
+    parser = RequestParser()
+    parser.feed(head(*lines) + POST)
+    request = parser.next()
+    assert request is not None
     assert (request.keep_alive, request.is_upgrade) == (keep_alive, is_upgrade)
+    assert (parser.next() is not None) == keep_alive
 
 
 def test_http_1_0_closes_and_needs_no_host() -> None:
@@ -103,14 +122,47 @@ def test_pipelined_requests_come_one_by_one() -> None:
     ]
 
 
-def test_an_equal_head_is_parsed_once_but_has_its_own_body() -> None:
+def test_a_request_has_nothing_of_the_one_before() -> None:
+    requests = every(head("A: b", "Content-Length: 3") + b"xyz" + CHUNKED + GET)
+    assert [request.body for request in requests] == [b"xyz", b"abc", b""]
+    assert requests[2].headers == {"host": "a"}
+
+
+def test_empty_lines_before_a_request_are_forgiven_up_to_a_limit() -> None:
+    forgiven = b"\r\n" * BLANK_LINE_LIMIT
+    assert len(read([forgiven + GET + forgiven + GET])) == 2
+    for data in (forgiven + b"\r\n" + GET, b"\r\n" * 500_000):
+        assert read([data]) == read(bytewise(data[:100])) == [(400, "too many empty lines")]
+
+
+@pytest.mark.parametrize(
+    "last", [head("Connection: close"), b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"]
+)
+def test_what_follows_the_last_request_is_dropped(last: bytes) -> None:
     parser = RequestParser()
-    parser.feed(POST + POST[:-3] + b"xyz")
-    first, second = parser.next(), parser.next()
-    assert first is not None
-    assert second is not None
-    assert (first.body, second.body) == (b"abc", b"xyz")
-    assert first.headers is second.headers
+    assert len(read([last + GET, GET + b"\x00"], parser)) == 1
+    assert parser.is_idle
+
+
+@pytest.mark.parametrize("lines", [("Connection: close, upgrade",), ("Connection: upgrade", "Upgrade: x")])
+def test_what_follows_an_upgrade_is_not_looked_at(lines: tuple[str, ...]) -> None:
+    parser = RequestParser()
+    parser.feed(head(*lines) + b"\x00\xff")
+    request = parser.next()
+    assert request is not None
+    assert request.is_upgrade
+    assert parser.take_rest() == b"\x00\xff"
+
+
+@pytest.mark.parametrize("body", [b"3\r\nabc\r\n0\r\n\r\n", b"abc"])
+@pytest.mark.parametrize("lines", [("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c"), ()])
+def test_an_upgrade_to_nothing_of_ours_has_its_body(lines: tuple[str, ...], body: bytes) -> None:
+    framing = "Content-Length: 3" if body == b"abc" else "Transfer-Encoding: chunked"
+    data = head(*lines, framing, start="POST /a HTTP/1.1") + body + GET
+    first, second = every(data)
+    assert (first.body, len(first.headers), first.is_upgrade) == (b"abc", 2 + len(lines), bool(lines))
+    assert (second.body, second.headers) == (b"", {"host": "a"})
+    assert read(bytewise(data)) == read([data])
 
 
 def test_what_follows_an_upgrade_can_be_taken() -> None:
@@ -137,6 +189,14 @@ REFUSED = {
     "no method": (b" / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "no target": (b"GET  HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "two blanks": (b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "RTSP": (b"GET / RTSP/1.0\r\nHost: a\r\n\r\n", 400),
+    "ICE": (b"SOURCE / ICE/1.0\r\nHost: a\r\n\r\n", 400),
+    "HTTP/2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    "authority as target of CONNECT": (b"CONNECT host:443 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "authority as target": (b"GET host:443 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "relative target": (b"GET a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "bare LF before": (b"\n" + GET, 400),
+    "bare CR before": (b"\r" + GET, 400),
     "tab instead of blank": (b"GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "blank in target": (b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "control byte in target": (b"GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
@@ -157,9 +217,12 @@ REFUSED = {
     "blank before first header": (b"GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400),
     "NUL in value": (head("A: b\x00c"), 400),
     "control byte in value": (head("A: b\x08c"), 400),
+    "control byte deep in value": (head("A: " + "b" * 70 + "\x01" + "c" * 70), 400),
     "DEL in value": (head("A: \x7f"), 400),
     "bare CR in value": (head("A: b\rc"), 400),
     "bare LF": (head("A: b\nC: d"), 400),
+    "bare LF at the end": (b"GET / HTTP/1.1\r\nHost: a\n\n\r\n\r\n", 400),
+    "bare LF at the very end": (b"GET / HTTP/1.1\r\nHost: a\r\n\n\r\n\r\n", 400),
     "bare LF in start line": (b"GET / HTTP/1.1\nHost: a\r\n\r\n", 400),
     "bare CR before LF": (head("A: b\r"), 400),
     "two lengths": (head("Content-Length: 3", "Content-Length: 3"), 400),
@@ -172,11 +235,25 @@ REFUSED = {
     "empty length": (head("Content-Length:"), 400),
     "superscript length": (head("Content-Length: \xb2"), 400),
     "huge length": (head("Content-Length: 1234567890123456789"), 400),
+    "overflowing length": (head("Content-Length: 18446744073709551617"), 400),
     "length and chunked": (head("Content-Length: 3", "Transfer-Encoding: chunked"), 400),
+    "chunked and length": (head("Transfer-Encoding: chunked", "Content-Length: 3"), 400),
+    "length in trailers": (head("Transfer-Encoding: chunked") + b"0\r\nContent-Length: 3\r\n\r\n", 400),
     "chunked in HTTP/1.0": (head("Transfer-Encoding: chunked", start="GET / HTTP/1.0"), 400),
     "unknown coding": (head("Transfer-Encoding: gzip"), 501),
     "coding before chunked": (head("Transfer-Encoding: gzip, chunked"), 501),
+    "coding before chunked in another line": (
+        head("Transfer-Encoding: gzip", "Transfer-Encoding: chunked"),
+        501,
+    ),
+    "identity before chunked": (head("Transfer-Encoding: identity, chunked"), 501),
+    "identity": (head("Transfer-Encoding: identity"), 501),
+    "nothing before chunked": (head("Transfer-Encoding: ,chunked"), 501),
+    "coding behind chunked": (head("Transfer-Encoding: chunked, gzip"), 501),
+    "chunked with a parameter": (head("Transfer-Encoding: chunked;a=b"), 501),
+    "coding of an upgrade": (head("Connection: upgrade", "Upgrade: x", "Transfer-Encoding: gzip"), 501),
     "chunked twice": (head("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"), 501),
+    "chunked twice in a line": (head("Transfer-Encoding: chunked, chunked"), 501),
     "empty coding": (head("Transfer-Encoding:"), 501),
     "quoted coding": (head('Transfer-Encoding: "chunked"'), 501),
     "bad chunk size": (head("Transfer-Encoding: chunked") + b"x\r\n", 400),
@@ -184,6 +261,7 @@ REFUSED = {
     "unknown expectation": (head("Expect: 200-ok"), 417),
     "too many headers": (head(*["A: b"] * HEADER_COUNT_LIMIT), 431),
     "head too large": (head("A: " + "b" * HEAD_SIZE_LIMIT), 431),
+    "endless blanks": (b"GET / HTTP/1.1\r\nHost: a\r\nA:" + b" " * HEAD_SIZE_LIMIT, 431),
     "endless head": (b"GET / HTTP/1.1\r\nHost: a\r\nA: " + b"b" * HEAD_SIZE_LIMIT, 431),
 }
 
@@ -284,6 +362,92 @@ def test_nobody_else_is(data: bytes) -> None:
     assert not parser.wants_continue
 
 
+@pytest.mark.parametrize(
+    ("coded", "expected"),
+    [
+        (b"0\r\n\r\n", b""),
+        (b"3\r\nabc\r\n0\r\n\r\n", b"abc"),
+        (b"003\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", b"abcde"),
+        (b"A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n", b"0123456789" * 2),
+        (b'3;name=value;b;c="d;"\r\nabc\r\n0;x\r\n\r\n', b"abc"),
+        (b"3\r\n\r\n\r\r\n0\r\n\r\n", b"\r\n\r"),
+        (b"4\r\n\n\n\n\n\r\n0\r\n\r\n", b"\n\n\n\n"),
+        (b"1\r\na\r\n0\r\nHost: x\r\nOther: y\r\n\r\n", b"a"),
+    ],
+)
+def test_chunks_are_joined(coded: bytes, expected: bytes) -> None:
+    data = head("Transfer-Encoding: chunked") + coded + GET
+    first, second = every(data)
+    assert (first.body, first.headers) == (expected, {"host": "a", "transfer-encoding": "chunked"})
+    assert (second.body, second.headers) == (b"", {"host": "a"})
+    assert read(bytewise(data)) == read([data])
+
+
+@pytest.mark.parametrize(
+    "coded",
+    [
+        b"\r\n",
+        b"g\r\n",
+        b"-1\r\n",
+        b"+1\r\n",
+        b"0x1\r\n",
+        b" 1\r\n",
+        b"1 \r\n",
+        b"1 ;a\r\n",
+        b"1\n",
+        b"0\n\r\n",
+        b"0\r\n\n",
+        b"1\r\nab\r\n",
+        b"1\r\na\n0\r\n\r\n",
+        b"1\r\na0\r\n\r\n",
+        b"1;\x00\r\n",
+        b"1;a\nb\r\n",
+        b"1;a\rb\r\n",
+        b"12345678901234567\r\n",
+        b"1" * CODING_SIZE_LIMIT,
+        b"1\r\na\r\n1;" + b"x" * CODING_SIZE_LIMIT,
+        b"1;" + b"x" * CODING_SIZE_LIMIT + b"\r\na\r\n0\r\n\r\n",
+        b"0\r\n folded: x\r\n\r\n",
+        b"0\r\nname: x\r\n folded\r\n\r\n",
+        b"0\r\nname : x\r\n\r\n",
+        b"0\r\nname: \x00\r\n\r\n",
+        b"0\r\nname: " + b"x" * CODING_SIZE_LIMIT,
+        b"0\r\nname: " + b"x" * CODING_SIZE_LIMIT + b"\r\n\r\n",
+        b"0\r\n" + b"a: b\r\n" * (CODING_SIZE_LIMIT // 6) + b"\r\n",
+    ],
+)
+def test_broken_coding_is_refused(coded: bytes) -> None:
+    data = POST + head("Transfer-Encoding: chunked") + coded
+    found = read([data])
+    assert found[1:] == [(400, "malformed chunked body")]
+    assert read(bytewise(data)) == found
+
+
+def test_extensions_are_limited_between_data_and_not_over_the_body() -> None:
+    chunk = b"1;" + b"x" * (CODING_SIZE_LIMIT - 8) + b"\r\na\r\n"
+    data = head("Transfer-Encoding: chunked") + chunk * 3 + b"0\r\n\r\n"
+    assert read([data])[0][-1] == b"aaa"
+
+
+def test_too_much_data_counts_before_an_error_behind_it() -> None:
+    data = head("Transfer-Encoding: chunked") + b"11170\r\n" + b"x" * 70_000 + b"x" * 10
+    parts = [data[:100], data[100:-10], data[-10:]]
+    for split in ([data], parts):
+        assert read(split, RequestParser(lambda request: 69_999)) == [(413, "request body too large")]
+
+
+@given(
+    chunks=st.lists(st.binary(min_size=1, max_size=40), max_size=5),
+    cuts=st.lists(st.integers(0, 300), max_size=6),
+)
+def test_any_split_gives_the_same_body(chunks: list[bytes], cuts: list[int]) -> None:
+    coded = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+    data = head("Transfer-Encoding: chunked") + coded + POST
+    borders = [0, *sorted(cuts), len(data)]
+    found = read(data[start:end] for start, end in pairwise(borders))
+    assert [item[-1] for item in found] == [b"".join(chunks), b"abc"]
+
+
 def test_what_is_buffered_is_known() -> None:
     parser = RequestParser()
     assert parser.is_idle
@@ -291,6 +455,22 @@ def test_what_is_buffered_is_known() -> None:
     assert (parser.buffered, parser.is_idle) == (len(GET) + 5, False)
     parser.next()
     assert (parser.buffered, parser.is_idle, parser.reads_body) == (5, False, False)
+
+
+def test_a_dropped_parser_does_not_wait_for_the_garbage_collector() -> None:
+    def parsers() -> int:
+        return sum(isinstance(item, RequestParser | httptools.HttpRequestParser) for item in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = parsers()
+        RequestParser().feed(GET)
+        one(POST)
+        one(head("Connection: upgrade", "Upgrade: x", "Content-Length: 1") + b"a")
+        assert parsers() == before
+    finally:
+        gc.enable()
 
 
 # --------------------------------------------------------------------- splits
