@@ -7,9 +7,7 @@ handler that does not wait costs no task, and the answers of one turn leave in o
     idle ──first byte──▶ head ──complete──▶ (body) ──complete──▶ handler ──▶ answer written ──▶ idle or closed
                                                 └──▶ upgrade: the transport gets another protocol
 
-CPU on one core of the reference machine, median of runs in turn: an upgrade costs 10 µs on top of the 41 µs that
-accepting and closing a socket costs on uvloop; a publish with the whole API and an engine that does nothing 14 µs,
-where a bare httptools echo costs 9 µs.
+What it costs: ``bench/publish.py`` and ``bench/memory.py``.
 """
 
 import asyncio
@@ -205,7 +203,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         self._busy = False
-        if self._parser is not None and not self._write_paused:  # else resume_writing goes on
+        if self._parser is not None and not self._ending and not self._write_paused:  # else resume_writing goes on
             self._advance(self._parser)
 
     def _serve(self, request: Request) -> None:
