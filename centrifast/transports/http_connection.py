@@ -203,7 +203,9 @@ class HttpConnection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         self._busy = False
-        if self._parser is not None and not self._ending and not self._write_paused:  # else resume_writing goes on
+        if self._ending or self._write_paused:  # in the second case resume_writing goes on
+            return
+        if self._parser is not None:
             self._advance(self._parser)
 
     def _serve(self, request: Request) -> None:
