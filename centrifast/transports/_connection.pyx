@@ -153,7 +153,7 @@ class _Protocol(WSProtocol):
         return buffer[:READ_SIZE] if len(buffer) > READ_SIZE else buffer
 
 
-def discard(data):
+def _discard(data):
     """Takes the 101 response that nobody waits for."""
 
 
@@ -372,7 +372,7 @@ cdef class Connection(WSListener):
     cdef int renew(self) except -1:
         """Begin with a small read buffer again, at a point where the old one is empty."""
         self.is_bloated = False
-        hand_over(self.underlying, self.settings, self, b"AAAAAAAAAAAAAAAAAAAAAA==", None, discard)
+        hand_over(self.underlying, self.settings, self, b"AAAAAAAAAAAAAAAAAAAAAA==", None, _discard)
         return 0
 
     cpdef on_ws_disconnected(self, WSTransport transport):
