@@ -41,6 +41,7 @@ from centrifast.transports._connection import Settings
 from centrifast.transports.front_door import FrontDoor, FrontDoorSettings
 from centrifast.transports.origin import OriginPolicy
 from centrifast.transports.websocket import EchoEndpoint, WebSocketEndpoint
+from centrifast.trim import Trimmer
 
 DEBUG_ECHO_PATH = "/debug/echo"
 TEXT, BINARY = 1, 2  # WebSocket opcodes (RFC 6455 section 11.8)
@@ -148,6 +149,7 @@ class Server:
         self._listeners: list[asyncio.Server] = []
         self._is_stopping = False
         self._wheel_timer: TimerHandle | None = None
+        self._trimmer = Trimmer(self._clock, self._settings)
 
     # ---------------------------------------------------------------- start
 
@@ -155,6 +157,7 @@ class Server:
         """Engine, timers, listeners, in this order. Raises ``OSError``, or ``ValueError`` for a clash of paths."""
         await self.node.start()
         self._turn_wheel()
+        self._trimmer.start()
         await self._listen()
         gc.collect()
         gc.freeze()  # what exists now lives as long as the process
@@ -219,6 +222,7 @@ class Server:
             await door.close()
         if self._wheel_timer is not None:
             self._wheel_timer.cancel()
+        self._trimmer.stop()
         await self.node.close()
 
     async def _disconnect_clients(self) -> None:

@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("protocol", "_core", "_framing", "_wheel"),
     ("channels",),
     ("config",),
-    ("errors", "limits", "model", "clock", "eager", "glob", "log", "__init__"),
+    ("errors", "limits", "model", "clock", "eager", "glob", "log", "trim", "__init__"),
 )
 """From top to bottom; a module imports from its own row and those below."""
 

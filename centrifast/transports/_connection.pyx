@@ -79,6 +79,7 @@ cdef class Settings:
         TimingWheel wheel
         Py_ssize_t message_size_limit
         readonly Py_ssize_t open_connections
+        public Py_ssize_t most_connections  # open at once, since somebody last set it back
         object done_future      # stands in for picows's future per connection, which nobody awaits here
 
     def __init__(self, Drain drain not None, TimingWheel wheel not None, Py_ssize_t message_size_limit):
@@ -321,6 +322,8 @@ cdef class Connection(WSListener):
         self.sink = Sink(settings.drain, settings.wheel, self.variant, self, self.underlying, transport._socket,
                          not transport.is_secure)
         settings.open_connections += 1
+        if settings.open_connections > settings.most_connections:
+            settings.most_connections = settings.open_connections
         self.handler = self.handler_factory(self)
         self.handler_factory = None
 
