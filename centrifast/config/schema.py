@@ -130,7 +130,7 @@ class Config:
     swagger: SwaggerConfig = section(
         SwaggerConfig, "Page that documents the HTTP API.", support=Support.ACCEPTED
     )
-    debug: DebugConfig = section(DebugConfig, "Profiling endpoints.")
+    debug: DebugConfig = section(DebugConfig, "For development and conformance suites.")
     graphite: GraphiteConfig = section(
         GraphiteConfig, "Metrics pushed to Graphite.", support=Support.ACCEPTED
     )

@@ -133,9 +133,9 @@ class SwaggerConfig:
 
 @dataclass(frozen=True, slots=True)
 class DebugConfig:
-    """Profiling endpoints."""
+    """For development and conformance suites."""
 
-    enabled: bool = option(False, "Serve profiling endpoints.", support=Support.ACCEPTED)
+    enabled: bool = option(False, "Serve `/debug/echo`, a WebSocket that sends every message back.")
     handler_prefix: str = option("/debug/pprof", "Path prefix.", support=Support.ACCEPTED)
 
 
