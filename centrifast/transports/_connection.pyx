@@ -513,12 +513,11 @@ def accept(transport, Settings settings not None, Connection connection not None
     picows gets the few header lines that it insists on instead of the client's own: parsing fifteen headers again
     would be a third of the handshake. *rest* is what came behind the request's head.
     """
-    protocol = hand_over(transport, settings, connection, key.encode("ascii"), subprotocol, transport.write)
-    if rest:
-        feed(transport, protocol, rest)
+    hand_over(transport, settings, connection, key.encode("ascii"), subprotocol, transport.write)
+    feed(transport, rest)
 
 
-cdef object hand_over(transport, Settings settings, Connection connection, bytes key, subprotocol, write):
+cdef int hand_over(transport, Settings settings, Connection connection, bytes key, subprotocol, write) except -1:
     """Give *transport* a new protocol of picows's and shake hands with it; *write* takes the response."""
     protocol = _Protocol(
         None, None, False,
@@ -534,21 +533,22 @@ cdef object hand_over(transport, Settings settings, Connection connection, bytes
     protocol.connection_made(_Handover(transport, write))
     feed(
         transport,
-        protocol,
         b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
         b"Sec-WebSocket-Key: " + key + b"\r\n\r\n",
     )
-    return protocol
+    return 0
 
 
-def feed(transport, protocol, bytes data not None):
-    """Give *data* to the buffered protocol of *transport* as if it had been read from its socket."""
+def feed(transport, bytes data not None):
+    """Give *data* to the buffered protocol of *transport* as if it had been read from its socket.
+
+    To the one it has then: a frame in *data* may be refused, or large, and another protocol takes what follows.
+    """
     cdef Py_ssize_t start = 0, size = PyBytes_GET_SIZE(data), part
     while start < size:
+        protocol = transport.get_protocol()
         buffer = protocol.get_buffer(-1)
         part = min(size - start, <Py_ssize_t>len(buffer))
         buffer[:part] = data[start:start + part]
         start += part
         protocol.buffer_updated(part)
-        if transport.get_protocol() is not protocol:  # a frame was refused
-            return

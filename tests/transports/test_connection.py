@@ -187,6 +187,15 @@ def test_frames_may_come_with_the_request(server: InProcessServer, name: str) ->
             assert client.receive() == received
 
 
+def test_what_follows_a_large_frame_that_came_with_the_upgrade_is_not_lost(server: InProcessServer) -> None:
+    # The read buffer is filled up to 14,336 bytes when the large frame ends: the point where it is made small again.
+    large, hello = b"x" * (14_336 - 8), b"hello"
+    first = frame(BINARY, large) + frame(TEXT, hello)
+    with Pipelining(server.port, ECHO_PATH, first) as client:
+        assert client.receive() == Frame(BINARY, large)
+        assert client.receive() == Frame(TEXT, hello)
+
+
 # ----------------------------------------------------------------------- end
 
 
