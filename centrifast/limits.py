@@ -6,6 +6,9 @@ MIB = 1024 * KIB
 WEBSOCKET_CLOSE_TIMEOUT = 5.0
 """Seconds to wait for the peer's close frame before the socket is dropped (client protocol 5.4)."""
 
+CLOSE_REASON_SIZE = 123
+"""Bytes a close frame leaves for the reason (RFC 6455 section 5.5)."""
+
 FAILED_CONNECT_LINGER = 5.0
 """Seconds until a connection whose connect was answered with an error is dropped (server specification 5.1)."""
 

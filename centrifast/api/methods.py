@@ -42,13 +42,11 @@ from centrifast.config.schema import ChannelOptions
 from centrifast.engine import contract
 from centrifast.errors import ApiError, ApiErrorCode, ClientError, DisconnectCode
 from centrifast.glob import GlobError
+from centrifast.limits import CLOSE_REASON_SIZE
 from centrifast.model import NodeInfo
 
 CALLS_AT_ONCE = 256
 """Publications of one broadcast, or commands of one batch, between two turns of the loop."""
-
-CLOSE_REASON_SIZE = 123
-"""Bytes a close frame leaves for the reason (RFC 6455 section 5.5)."""
 
 _API_ERRORS = {error.code: error for error in errors.API_ERRORS}
 

@@ -267,10 +267,9 @@ class Session:
             log.exception("command failed", client=self.client, user=self.user)
             self._answer_error(command, errors.INTERNAL)
         else:
-            if reply is not None:
-                self.send(reply)
-                if self.state is not State.CLOSED:  # a result that the client can not take ends it
-                    commands.after_reply(self, command)
+            self.send(reply)
+            if self.state is not State.CLOSED:  # a result that the client can not take ends it
+                commands.after_reply(self, command)
 
     def _answer_error(self, command: Command, error: errors.ErrorCode) -> None:
         self.send(Reply(id=command.id, error=wire.Error(error.code, error.message, error.temporary)))

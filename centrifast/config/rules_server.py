@@ -8,12 +8,10 @@ from centrifast.config.regex import compile_pattern
 from centrifast.config.rules_channel import check_names
 from centrifast.config.schema import Config, TlsConfig, TokenConfig
 from centrifast.glob import Glob
+from centrifast.limits import CLOSE_REASON_SIZE
 
 CLAIM = re.compile(r"[a-zA-Z_]*", re.ASCII)
 CONSUMER_NAME = re.compile(r"[a-zA-Z0-9_]{2,}", re.ASCII)
-LONGEST_REASON = 123
-"""Bytes; a WebSocket close frame has no room for more (RFC 6455, 5.5)."""
-
 HIGHEST_PORT = 65535
 
 
@@ -187,5 +185,5 @@ def check_transforms(config: Config) -> Iterator[str]:
 
 def check_reason(path: str, text: str) -> Iterator[str]:
     """A text for a close frame fits into it."""
-    if not text.isascii() or len(text) > LONGEST_REASON:
-        yield f"{path} must be ASCII, at most {LONGEST_REASON} characters"
+    if not text.isascii() or len(text) > CLOSE_REASON_SIZE:
+        yield f"{path} must be ASCII, at most {CLOSE_REASON_SIZE} characters"

@@ -11,10 +11,8 @@ if TYPE_CHECKING:
     from centrifast.client.session import Session
 
 
-async def handle(
-    session: "Session", command: Command
-) -> Reply | None:  # one line a request: the table itself
-    """Serve *command*; None where the protocol has no reply. Raises ClientError or Disconnect."""
+async def handle(session: "Session", command: Command) -> Reply:
+    """Serve *command*, one line a request. Raises ClientError or Disconnect."""
     if command.connect is not None:
         return Reply(id=command.id, connect=await connect.handle_connect(session, command.connect))
     if command.subscribe is not None:
