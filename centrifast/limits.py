@@ -29,3 +29,6 @@ DESCRIPTORS_WARNING = 65_535
 
 SHUTDOWN_POLL = 0.02
 """Seconds between two looks at whether the last connection has gone."""
+
+PRESENCE_TTL = 60.0
+"""Seconds a presence entry counts without a refresh where no engine option says otherwise (server specification 3.7)."""

@@ -39,6 +39,13 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     time_ms: int = 0
 
 
+class PresenceStats(msgspec.Struct, frozen=True, gc=False):
+    """How many clients are in a channel, of how many distinct users; all anonymous clients are one user."""
+
+    num_clients: int
+    num_users: int
+
+
 class Metrics(msgspec.Struct, frozen=True):
     """What a node counted during *interval* seconds, by name. Always whole: cent fails without ``items``."""
 

@@ -121,10 +121,18 @@ class Node:
             log.error("publish failed", detail=str(away))
             raise ClientError(errors.INTERNAL) from away
 
-    def on_publication(self, channel: str, publication: Publication, position: StreamPosition) -> None:
+    def on_publication(
+        self, channel: str, publication: Publication, position: StreamPosition, previous: Publication | None
+    ) -> None:
         """The engine delivers: everyone subscribed here gets it."""
         for session in self.hub.broadcast(channel, to_wire(publication)):
             session.disconnect(errors.INAPPROPRIATE_PROTOCOL)
+
+    def on_join(self, channel: str, info: ClientInfo) -> None:
+        """A client has subscribed somewhere."""
+
+    def on_leave(self, channel: str, info: ClientInfo) -> None:
+        """A client has left somewhere."""
 
     # ------------------------------------------------------- subscriptions
 

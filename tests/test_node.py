@@ -208,7 +208,7 @@ def test_the_epoch_is_told_with_the_first_offset_only(given: Publication, seen: 
 
 
 def test_a_publication_for_a_channel_nobody_has_is_harmless(server: Server) -> None:
-    server.node.on_publication("news", Publication(b"1"), NO_POSITION)
+    server.node.on_publication("news", Publication(b"1"), NO_POSITION, None)
 
 
 # ------------------------------------------------------------------ subscribe by the API

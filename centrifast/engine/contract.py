@@ -1,4 +1,4 @@
-"""What an engine promises: the broker half (PUB/SUB and history). Presence and control join it with their features.
+"""What an engine promises: the broker half (PUB/SUB and history) and the presence half. Control joins them later.
 
 Every method is a coroutine so that an engine may live in this process, in the supervisor or in Redis. The memory
 engine never suspends, so its publish runs without a task (``centrifast.eager``).
@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from centrifast.model import NO_POSITION, ClientInfo, Publication, StreamPosition
+from centrifast.model import NO_POSITION, ClientInfo, PresenceStats, Publication, StreamPosition
 
 
 class HistoryOptions(msgspec.Struct, frozen=True, gc=False):
@@ -24,7 +24,10 @@ NO_HISTORY = HistoryOptions()
 
 
 class PublishOptions(msgspec.Struct, frozen=True, gc=False):
-    """How one publication is made. With *history* switched off it gets no offset."""
+    """How one publication is made. With *history* switched off it gets no offset.
+
+    With *delta* the event carries the publication before it, so that subscribers can be sent the difference.
+    """
 
     history: HistoryOptions = NO_HISTORY
     info: ClientInfo | None = None
@@ -32,6 +35,7 @@ class PublishOptions(msgspec.Struct, frozen=True, gc=False):
     idempotency_key: str = ""
     version: int = 0
     version_epoch: str = ""
+    delta: bool = False
 
 
 class PublishResult(msgspec.Struct, frozen=True, gc=False):
@@ -62,8 +66,20 @@ class History(msgspec.Struct, frozen=True, gc=False):
 class BrokerEvents(Protocol):
     """What a broker tells the node, in the order of offsets per channel."""
 
-    def on_publication(self, channel: str, publication: Publication, position: StreamPosition) -> None:
-        """A publication of a channel this node is subscribed to; *position* has offset 0 without history."""
+    def on_publication(
+        self, channel: str, publication: Publication, position: StreamPosition, previous: Publication | None
+    ) -> None:
+        """A publication of a channel this node is subscribed to; *position* has offset 0 without history.
+
+        *previous* is the publication right before it in the stream, if that is still kept and
+        ``PublishOptions.delta`` asked for it.
+        """
+
+    def on_join(self, channel: str, info: ClientInfo) -> None:
+        """A client has subscribed to a channel this node is subscribed to."""
+
+    def on_leave(self, channel: str, info: ClientInfo) -> None:
+        """A client has left such a channel."""
 
 
 class Broker(Protocol):
@@ -85,6 +101,12 @@ class Broker(Protocol):
         with the position to report. Raises ``ConnectionError`` or ``TimeoutError`` when the store is away.
         """
 
+    async def publish_join(self, channel: str, info: ClientInfo) -> None:
+        """Tell every node that wants the channel; at most once, never kept. Raises like ``publish``."""
+
+    async def publish_leave(self, channel: str, info: ClientInfo) -> None:
+        """The same for a client that has left."""
+
     async def history(self, channel: str, wanted: HistoryFilter, options: HistoryOptions) -> History:
         """Read a part of the stream; creates an empty stream with a fresh epoch if there is none.
 
@@ -96,3 +118,25 @@ class Broker(Protocol):
 
     async def close(self) -> None:
         """Let go of connections; no event follows."""
+
+
+class PresenceManager(Protocol):
+    """Who is subscribed to a channel, over all nodes. Raises ``ConnectionError`` or ``TimeoutError`` when away."""
+
+    async def start(self) -> None:
+        """Connect."""
+
+    async def add(self, channel: str, info: ClientInfo) -> None:
+        """Enter a client, or refresh it: its info is replaced and it counts for another ``presence_ttl``."""
+
+    async def remove(self, channel: str, client: str, user: str) -> None:
+        """Take a client out; nothing happens if it is not in."""
+
+    async def presence(self, channel: str) -> Mapping[str, ClientInfo]:
+        """Infos by client id."""
+
+    async def stats(self, channel: str) -> PresenceStats:
+        """How many clients and distinct users; must not cost more in a large channel than in a small one."""
+
+    async def close(self) -> None:
+        """Let go of connections."""

@@ -23,7 +23,7 @@ from centrifast.engine.contract import (
 from centrifast.engine.idempotency import IdempotencyCache
 from centrifast.engine.stream import NEVER, Stream
 from centrifast.errors import UNRECOVERABLE_POSITION, ClientError
-from centrifast.model import NO_POSITION, Publication
+from centrifast.model import NO_POSITION, ClientInfo, Publication
 
 # Engines specification 2: the sweep comes once a second. It may look at this many things and then lets the
 # loop go on (a few milliseconds at about 1 µs each); with more to do it comes back after the short delay.
@@ -88,7 +88,7 @@ class MemoryBroker:
         if channel in self._subscribed and self._events is not None:
             time_ms = int(self._clock.unix() * 1000)
             self._events.on_publication(
-                channel, Publication(data, 0, options.info, options.tags, "", time_ms), NO_POSITION
+                channel, Publication(data, 0, options.info, options.tags, "", time_ms), NO_POSITION, None
             )
         return PUBLISHED
 
@@ -97,6 +97,7 @@ class MemoryBroker:
         stream = self._stream(channel, now)
         if not stream.admits(options):  # no life is extended then (engines specification 3.5.1)
             return PublishResult(stream.position, suppressed=True)
+        previous = stream.newest if options.delta else None
         publication = stream.append(data, options, int(self._clock.unix() * 1000), now)
         if not stream.in_data_heap:
             stream.in_data_heap = True
@@ -104,8 +105,18 @@ class MemoryBroker:
         self._watch_meta(channel, stream)
         position = stream.position
         if channel in self._subscribed and self._events is not None:
-            self._events.on_publication(channel, publication, position)
+            self._events.on_publication(channel, publication, position, previous)
         return PublishResult(position)
+
+    async def publish_join(self, channel: str, info: ClientInfo) -> None:
+        """Deliver at once."""
+        if channel in self._subscribed and self._events is not None:
+            self._events.on_join(channel, info)
+
+    async def publish_leave(self, channel: str, info: ClientInfo) -> None:
+        """Deliver at once."""
+        if channel in self._subscribed and self._events is not None:
+            self._events.on_leave(channel, info)
 
     async def history(self, channel: str, wanted: HistoryFilter, options: HistoryOptions) -> History:
         """See ``Broker.history``; the life of the epoch is extended even when the read is refused."""

@@ -52,6 +52,11 @@ class Stream:
         """The top: offset of the newest publication ever made in this incarnation."""
         return StreamPosition(self.top, self.epoch)
 
+    @property
+    def newest(self) -> Publication | None:
+        """The publication at the top, if it is still kept."""
+        return self._kept[-1] if len(self) else None
+
     def restart(self, epoch: str) -> None:
         """Begin a new incarnation: offset 0, nothing kept, no version."""
         self.remove()

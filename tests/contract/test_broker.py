@@ -35,7 +35,9 @@ class Recorder:
 
     publications: list[tuple[str, Publication, StreamPosition]] = field(default_factory=list)
 
-    def on_publication(self, channel: str, publication: Publication, position: StreamPosition) -> None:
+    def on_publication(
+        self, channel: str, publication: Publication, position: StreamPosition, previous: Publication | None
+    ) -> None:
         self.publications.append((channel, publication, position))
 
     def data(self) -> list[bytes]:

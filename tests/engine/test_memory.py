@@ -20,7 +20,9 @@ KEPT = HistoryOptions(size=5, ttl=60.0, meta_ttl=600.0)
 class NoEvents:
     """A node that does not look."""
 
-    def on_publication(self, channel: str, publication: Publication, position: StreamPosition) -> None:
+    def on_publication(
+        self, channel: str, publication: Publication, position: StreamPosition, previous: Publication | None
+    ) -> None:
         return
 
 
@@ -88,7 +90,9 @@ def test_publication_is_delivered_before_publish_returns(clock: FakeClock) -> No
     seen: list[int] = []
 
     class Events:
-        def on_publication(self, channel: str, publication: Publication, position: StreamPosition) -> None:
+        def on_publication(
+            self, channel: str, publication: Publication, position: StreamPosition, previous: Publication | None
+        ) -> None:
             seen.append(publication.offset)
 
     broker = MemoryBroker(clock)
