@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from centrifast_loadgen import usage
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "bench"
@@ -33,6 +34,10 @@ CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, CLIENT_CORE = CORES[0], CORES[-1]
 # {"push":{"channel":"bench0","pub":{"data":{"p":"..."}}}} around a payload: the floor gets payloads longer by this.
 JSON_OVERHEAD = 53
+OFFSET_OVERHEAD = 12  # ,"offset":42 in channels with history
+STORM_CONNECTIONS = click.IntRange(1, 19_000)  # one client process, and a descriptor limit of 20,000
+# Options of channels whose subscribers are positioned and recover.
+RECOVERABLE = {"history_size": 100, "history_ttl": "60s", "force_recovery": True}
 
 Figures = dict[str, Any]
 
@@ -124,16 +129,16 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def floor(*, answers_first: bool = False) -> Iterator[Running]:
-    """The plain C server; it answers a publication when everything is sent, or before."""
+def floor(*, answers_first: bool = False, reply: str = "") -> Iterator[Running]:
+    """The plain C server; it answers a publication when everything is sent, or before, and clients with *reply*."""
     port = free_port()
-    options = ["first"] if answers_first else []
+    options = ["first"] if answers_first else ["reply", reply] if reply else []
     with started("floor", port, [build_c("floor"), str(port), *options]) as running:
         yield running
 
 
-def config(port: int) -> Figures:
-    """Configuration of a centrifast under test: its defaults, but access for everybody."""
+def config(port: int, **channel: Any) -> Figures:
+    """Configuration of a centrifast under test: its defaults and *channel* options, but access for everybody."""
     return {
         "http_server": {"port": port},
         "client": {"allowed_origins": [], "insecure": True},
@@ -144,18 +149,19 @@ def config(port: int) -> Figures:
             "without_namespace": {
                 "allow_subscribe_for_client": True,
                 "allow_subscribe_for_anonymous": True,
+                **channel,
             }
         },
     }
 
 
 @contextmanager
-def centrifast() -> Iterator[Running]:
-    """centrifast from this checkout."""
+def centrifast(**channel: Any) -> Iterator[Running]:
+    """centrifast from this checkout, with these options of its channels."""
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "config.json"
-        path.write_text(json.dumps(config(port)))
+        path.write_text(json.dumps(config(port, **channel)))
         with started("centrifast", port, [sys.executable, "-m", "centrifast", "-c", path]) as running:
             yield running
 
@@ -179,6 +185,42 @@ def http_load(port: int, path: str, body: str, *options: str) -> Figures:
     key = ["-H", f"X-API-Key: {API_KEY}"]
     command = on_core(CLIENT_CORE, [build_c("httpload"), *key, *options, str(port), path, body])
     return parse_figures(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+
+
+@contextmanager
+def storm(server: Running, mode: str, connections: int, *options: str) -> Iterator[Figures]:
+    """Let many clients come at once with ``storm.c``; they stay until the block ends.
+
+    Its figures and the CPU that the server used meanwhile. A run that lost anything is no measurement.
+    """
+    path = "/" if server.name == "floor" else "/connection/websocket"
+    program = [str(build_c("storm")), "-p", path, "-n", str(connections), *options, mode, str(server.port)]
+    before = usage.measure(server.pid).cpu_seconds
+    with subprocess.Popen(
+        on_core(CLIENT_CORE, program), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:  # leaving closes its input, which ends it
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        used = usage.measure(server.pid).cpu_seconds - before
+        if not line:
+            raise BenchError(f"the storm on {server.name} did not come to an end")
+        figures = parse_figures(line)
+        if not figures["complete"]:
+            raise BenchError(f"the storm on {server.name} was incomplete: {line.decode().strip()}")
+        yield {**figures, "server_cpu_seconds": used, "server_cpu_share": used / figures["seconds"]}
+
+
+def api(server: Running, method: str, **request: Any) -> Figures:
+    """Call centrifast's HTTP API; the result. An error is none."""
+    body = json.dumps(request, separators=(",", ":")).encode()
+    headers = {"X-API-Key": API_KEY, "Content-Type": "application/json"}
+    url = f"http://127.0.0.1:{server.port}/api/{method}"
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=5) as response:
+        answer = parse_figures(response.read())
+    if "result" not in answer:
+        raise BenchError(f"{method} failed: {answer}")
+    result: Figures = answer["result"]
+    return result
 
 
 def parse_figures(line: bytes) -> Figures:

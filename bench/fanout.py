@@ -3,6 +3,9 @@
 With ``--burst`` 200 publications come back to back: the floor still sends each by itself, so the ratio shows what
 joining many messages into one send() gains.
 
+With ``--history`` the channel keeps its publications and all subscribers are positioned and recoverable, which must
+cost next to nothing: a publication is compared with the channel's position once, not once per subscriber.
+
 centrifast answers the publisher before it writes, so that the API stays quick; the floor answers last, which leaves
 the receivers' core to them alone. The same C program answering first shows what that order itself costs.
 
@@ -21,18 +24,21 @@ from bench import _harness as harness
 @click.option("--messages", default=0, help="0: 30, or 200 with --burst.")
 @click.option("--payload", default=100, show_default=True, help="Bytes; frames are 53 longer.")
 @click.option("--burst", is_flag=True, help="Publish back to back.")
-def main(connections: int, rounds: int, messages: int, payload: int, burst: bool) -> None:
+@click.option("--history", is_flag=True, help="Keep publications; subscribers are positioned.")
+def main(connections: int, rounds: int, messages: int, payload: int, burst: bool, history: bool) -> None:
     """Fan-out of one channel to many subscribers."""
+    overhead = harness.JSON_OVERHEAD + (harness.OFFSET_OVERHEAD if history else 0)
+    channel = harness.RECOVERABLE if history else {}
 
     def measure_floor(*, answers_first: bool = False) -> harness.Figures:
-        options = ["--inflight", "1", "--messages", "30", "--payload", str(payload + harness.JSON_OVERHEAD)]
+        options = ["--inflight", "1", "--messages", "30", "--payload", str(payload + overhead)]
         with harness.floor(answers_first=answers_first) as server:
             return harness.load(server, connections, *options)
 
     def measure_centrifast() -> harness.Figures:
         count = messages or (200 if burst else 30)
         options = ["--inflight", "0" if burst else "1", "--messages", str(count), "--payload", str(payload)]
-        with harness.centrifast() as server:
+        with harness.centrifast(**channel) as server:
             return harness.load(server, connections, *options)
 
     results = harness.in_turn(
@@ -45,7 +51,7 @@ def main(connections: int, rounds: int, messages: int, payload: int, burst: bool
     )
     limits, ours, firsts = results["floor"], results["centrifast"], results["floor_first"]
     harness.report(
-        "fanout_burst" if burst else "fanout",
+        "fanout" + ("_history" if history else "") + ("_burst" if burst else ""),
         {
             "connections": connections,
             "rounds": rounds,

@@ -8,7 +8,10 @@
  * It answers the POST when everything is sent. With `first` it answers before it sends, as a server does whose API
  * must stay quick: the publisher is awake then while frames arrive, on the core of those who receive them.
  *
- * Build: gcc -O2 -o floor floor.c        Run: floor PORT [first]
+ * With `reply TEXT` whatever a client sends is answered with one prebuilt frame that holds TEXT: the least it can cost
+ * to bring a client that comes back up to date.
+ *
+ * Build: gcc -O2 -o floor floor.c        Run: floor PORT [first | reply TEXT]
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -131,9 +134,8 @@ static void upgrade(int fd, const char *key) {
 
 static bool answers_first;
 
-/* The measured part: one prebuilt frame, one system call per client. */
-static void broadcast(const char *body, size_t size) {
-    static unsigned char frame[MAX_REQUEST + 10];
+/* One unmasked text frame into *frame*, which has room for 10 bytes more than the text; its size. */
+static size_t make_frame(unsigned char *frame, const char *text, size_t size) {
     size_t head = 2;
     frame[0] = 0x81; /* FIN, text */
     if (size < 126) {
@@ -144,8 +146,23 @@ static void broadcast(const char *body, size_t size) {
         frame[1] = 127, head = 10;
         for (int i = 0; i < 8; i++) frame[2 + i] = (uint64_t)size >> (56 - 8 * i);
     }
-    memcpy(frame + head, body, size);
-    for (int i = 0; i < client_count; i++) (void)!send(clients[i], frame, head + size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    memcpy(frame + head, text, size);
+    return head + size;
+}
+
+/* The measured part: one prebuilt frame, one system call per client. */
+static void broadcast(const char *body, size_t size) {
+    static unsigned char frame[MAX_REQUEST + 10];
+    size_t whole = make_frame(frame, body, size);
+    for (int i = 0; i < client_count; i++) (void)!send(clients[i], frame, whole, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static unsigned char *answer; /* to whatever a client sends, or NULL */
+static size_t answer_size;
+
+static void prepare_answer(const char *text) {
+    answer = malloc(strlen(text) + 10);
+    if (answer) answer_size = make_frame(answer, text, strlen(text));
 }
 
 /* Serve the request of *fd* if all of it is there; return whether it was. */
@@ -179,7 +196,10 @@ static void on_readable(int fd) {
         drop(fd);
         return;
     }
-    if (peer->position >= 0) return; /* what clients send is ignored */
+    if (peer->position >= 0) { /* what clients send is not looked at */
+        if (answer) (void)!send(fd, answer, answer_size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        return;
+    }
     have += got;
     buffer[have] = 0;
     bool served = serve(fd, buffer, have);
@@ -197,11 +217,12 @@ static void on_readable(int fd) {
 }
 
 int main(int count, char **arguments) {
-    if (count != 2 && !(count == 3 && !strcmp(arguments[2], "first"))) {
-        fprintf(stderr, "usage: floor PORT [first]\n");
+    answers_first = count == 3 && !strcmp(arguments[2], "first");
+    if (count == 4 && !strcmp(arguments[2], "reply")) prepare_answer(arguments[3]);
+    if (count != 2 && !answers_first && !answer) {
+        fprintf(stderr, "usage: floor PORT [first | reply TEXT]\n");
         return 2;
     }
-    answers_first = count == 3;
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;

@@ -1,7 +1,8 @@
 """How many publications per second does the HTTP API take? No subscribers, 16 keep-alive connections.
 
 The limit is an echo server of httptools on uvloop, measured in turn. ``client_cpu_share`` near 1 would mean that
-the load client was the bottleneck; then the figure is a lower bound.
+the load client was the bottleneck; then the figure is a lower bound. With ``--history`` every publication gets an
+offset and is kept for a while.
 """
 
 import json
@@ -28,8 +29,10 @@ def echo() -> Iterator[harness.Running]:
 @click.option("--connections", default=16, show_default=True)
 @click.option("--seconds", default=5.0, show_default=True, help="Of each measurement.")
 @click.option("--rounds", default=3, show_default=True, help="Of echo and centrifast in turn.")
-def main(connections: int, seconds: float, rounds: int) -> None:
+@click.option("--history", is_flag=True, help="Keep publications.")
+def main(connections: int, seconds: float, rounds: int, history: bool) -> None:
     """Requests per second of /api/publish."""
+    channel = harness.RECOVERABLE if history else {}
 
     def measure(server: harness.Running) -> harness.Figures:
         options = ["-c", str(connections), "-s", str(seconds)]
@@ -41,13 +44,13 @@ def main(connections: int, seconds: float, rounds: int) -> None:
             return measure(server)
 
     def measure_centrifast() -> harness.Figures:
-        with harness.centrifast() as server:
+        with harness.centrifast(**channel) as server:
             return measure(server)
 
     results = harness.in_turn(rounds, {"echo": measure_echo, "centrifast": measure_centrifast})
     limits, ours = results["echo"], results["centrifast"]
     harness.report(
-        "publish",
+        "publish_history" if history else "publish",
         {
             "connections": connections,
             "rounds": rounds,
