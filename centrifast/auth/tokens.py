@@ -40,7 +40,7 @@ class TokenVerifier:
         self._user_id_claim = config.user_id_claim
         self._clock = clock
 
-    def verify_connection(self, token: str) -> ConnectionClaims:
+    async def verify_connection(self, token: str) -> ConnectionClaims:
         """Return the claims of a connection token (5.2).
 
         Raises InvalidTokenError, TokenExpiredError, or ClientError INTERNAL for a ``b64info`` that is no
@@ -62,7 +62,7 @@ class TokenVerifier:
             meta=payload.json_payload(claims.meta),
         )
 
-    def verify_subscription(self, token: str) -> SubscriptionClaims:
+    async def verify_subscription(self, token: str) -> SubscriptionClaims:
         """Return the claims of a subscription token (5.5); whether they fit is for the caller to compare.
 
         Raises InvalidTokenError or TokenExpiredError.

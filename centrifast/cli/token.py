@@ -2,10 +2,9 @@
 
 import asyncio
 import base64
-import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from centrifast.auth.issue import issue_token
@@ -53,7 +52,7 @@ def expiration_text(ttl: int) -> str:
 
 
 def check_token(
-    client: ClientConfig, settings: TokenConfig, token: str, verify: Callable[[TokenVerifier], C]
+    client: ClientConfig, settings: TokenConfig, token: str, verify: Callable[[TokenVerifier], Awaitable[C]]
 ) -> C:
     """Verify a token with the configured keys, or end the command saying why it is refused."""
     try:
@@ -63,9 +62,13 @@ def check_token(
         fail("error: token format is not valid")
     subject = f"error: token with algorithm {algorithm} and claims {payload} has error"
     skip_signature = client.insecure_skip_token_signature_verify
+
+    async def claims() -> C:
+        clock = SystemClock(asyncio.get_running_loop())
+        return await verify(TokenVerifier(settings, skip_signature=skip_signature, clock=clock))
+
     try:
-        with contextlib.closing(asyncio.new_event_loop()) as loop:
-            return verify(TokenVerifier(settings, skip_signature=skip_signature, clock=SystemClock(loop)))
+        return asyncio.run(claims())
     except TokenExpiredError:
         fail(f"{subject}: token expired")
     except (InvalidTokenError, ClientError, ValueError) as error:

@@ -24,20 +24,17 @@ from centrifast.auth.claims import (
     TokenExpiredError,
 )
 from centrifast.auth.issue import issue_token
-from centrifast.auth.tokens import TokenVerifier
 from centrifast.config.schema import TokenConfig
 from centrifast.errors import INTERNAL, ClientError
-from tests.fakes import FakeClock
+from tests.auth.verifying import Verifier
 
 SECRET = "secret"
 NOW = 1_700_000_000
 CONFIG = TokenConfig(hmac_secret_key=SECRET)
 
 
-def verifier(
-    config: TokenConfig = CONFIG, *, skip_signature: bool = False, now: float = NOW
-) -> TokenVerifier:
-    return TokenVerifier(config, skip_signature=skip_signature, clock=FakeClock(now))
+def verifier(config: TokenConfig = CONFIG, *, skip_signature: bool = False, now: float = NOW) -> Verifier:
+    return Verifier(config, skip_signature=skip_signature, now=now)
 
 
 def connection(claims: dict[str, Any], config: TokenConfig = CONFIG, *, now: float = NOW) -> ConnectionClaims:
