@@ -4,7 +4,8 @@
  * encoding of Centrifugo's protocol) and checks what comes back. Modes:
  *
  *   subscribe  a connection has entered when its subscribe reply is there.
- *   recover    the same, and the reply must hold `-m` publications: each offset after `-o` once and in order.
+ *   recover    the same, and the reply must hold the `-m` publications after offset `-o`; `-l` more, made meanwhile, come
+ *              in the reply or after it: each offset once and in order.
  *   joins      the same, and everybody must see the join of everybody who enters after it, and its own, each once:
  *              of N clients the first sees N, the last sees 1, all together N (N + 1) / 2.
  *
@@ -16,7 +17,7 @@
  *
  * Build: gcc -O2 -o storm storm.c
  * Run:   storm MODE PORT [-n CONNECTIONS] [-f IN_FLIGHT] [-t SECONDS] [-p PATH] [-c CHANNEL] [-o OFFSET] [-e EPOCH]
- *              [-m MISSED]
+ *              [-m MISSED] [-l LIVE]
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -55,16 +56,17 @@ struct connection {
     uint64_t frame_left; /* of its payload, what is kept included */
     char *kept;          /* bytes of a message or head that has not arrived whole */
     size_t kept_size;
-    int identity; /* number of its client id */
-    int joins;    /* seen */
+    int identity;  /* number of its client id */
+    int joins;     /* seen */
+    uint64_t next; /* offset of the publication to come */
 };
 
 static const char *const modes[] = {"subscribe", "recover", "joins"};
 static enum mode mode;
 static struct connection *connections;
 static int wanted = 1000, in_flight_limit = 256, port, epoll_fd;
-static int opened, in_flight, entered, failed;
-static uint64_t since, missed;
+static int opened, in_flight, entered, level, failed; /* level: entered, and at the last offset */
+static uint64_t since, missed, live;
 static const char *path = "/connection/websocket", *channel = "bench", *epoch = "";
 static double seconds_limit = 60;
 static uint64_t publications, joins, pushes, bytes;
@@ -233,17 +235,28 @@ static bool are_joins_exact(void) {
 
 /* ---- what comes in ---- */
 
+/* One publication was received in its place. */
+static void advance(struct connection *connection) {
+    connection->next++;
+    publications++;
+}
+
+static void note_if_level(const struct connection *connection) {
+    if (connection->next == since + missed + live + 1) level++;
+}
+
 /* Whether a subscribe reply holds every missed publication once and in order. */
-static bool has_recovered(const char *reply, const char *end) {
+static bool has_recovered(struct connection *connection, const char *reply, const char *end) {
     const char *list = find(reply, end, "\"publications\":["), *list_end = list ? memchr(list, ']', end - list) : NULL;
     char wanted_epoch[512];
-    uint64_t count = 0;
+    connection->next = since + 1;
     if (!list_end) list = list_end = end;
-    for (const char *p = list; (p = find(p, list_end, "\"offset\":")); count++)
-        if (strtoull(p, NULL, 10) != since + 1 + count) return false;
+    for (const char *p = list; (p = find(p, list_end, "\"offset\":")); advance(connection))
+        if (strtoull(p, NULL, 10) != connection->next) return false;
     snprintf(wanted_epoch, sizeof wanted_epoch, "\"epoch\":\"%s\"", epoch);
-    publications += count;
-    return count == missed && (find(reply, list, "\"recovered\":true") || find(list_end, end, "\"recovered\":true")) &&
+    uint64_t count = connection->next - since - 1;
+    return count >= missed && count <= missed + live &&
+           (find(reply, list, "\"recovered\":true") || find(list_end, end, "\"recovered\":true")) &&
            (find(reply, list, wanted_epoch) || find(list_end, end, wanted_epoch));
 }
 
@@ -255,13 +268,23 @@ static void on_reply(struct connection *connection, const char *reply, const cha
         connection->identity = id ? number_of(id, end) : -1;
         if (mode == JOINS && connection->identity < 0) fail(connection, "no client id in a connect reply");
     } else if (connection->state == ENTERING && find(reply, head_end, "\"subscribe\":{")) {
-        if (mode == RECOVER && !has_recovered(reply, end)) return fail(connection, "not recovered, or not all");
+        if (mode == RECOVER && !has_recovered(connection, reply, end)) return fail(connection, "not recovered, or not all");
         connection->state = ENTERED;
         in_flight--;
         entered++;
+        note_if_level(connection);
     } else {
         fail(connection, "an error or something unexpected instead of a reply");
     }
+}
+
+static void on_publication(struct connection *connection, const char *publication, const char *end) {
+    const char *offset = find(publication, end, "\"offset\":");
+    if (connection->state != ENTERED) return fail(connection, "a publication came before the subscribe reply");
+    if (!offset || strtoull(offset, NULL, 10) != connection->next)
+        return fail(connection, "a publication was lost or doubled");
+    advance(connection);
+    note_if_level(connection);
 }
 
 /* One message of the protocol. */
@@ -271,8 +294,10 @@ static void on_message(struct connection *connection, const char *message, size_
     if (size == 2 && !memcmp(message, "{}", 2)) return send_all(connection, pong, pong_size);
     if (size < sizeof push_begin || memcmp(message, push_begin, sizeof push_begin - 1))
         return on_reply(connection, message, end);
-    const char *info = mode == JOINS ? find(message, end, "\"join\":{") : NULL;
-    if (info) on_join(connection, info, end);
+    const char *join = mode == JOINS ? find(message, end, "\"join\":{") : NULL;
+    const char *publication = mode == RECOVER ? find(message, end, "\"pub\":{") : NULL;
+    if (join) on_join(connection, join, end);
+    else if (publication) on_publication(connection, publication, end);
     else pushes++;
 }
 
@@ -393,9 +418,14 @@ static void open_connections(void) {
 
 static uint64_t joins_wanted(void) { return (uint64_t)wanted * (wanted + 1) / 2; }
 
+static bool is_complete(void) {
+    if (entered < wanted) return false;
+    return mode == JOINS ? joins == joins_wanted() : mode == RECOVER ? level == wanted : true;
+}
+
 static bool is_over(void) {
     if (entered + failed < wanted) return false;
-    return mode != JOINS || failed || joins >= joins_wanted();
+    return failed || is_complete();
 }
 
 /* Handle events for at most *milliseconds*; false when standard input has ended. */
@@ -416,13 +446,13 @@ static bool run(void) {
     int64_t start = now_ns(), end = start + (int64_t)(seconds_limit * 1e9), last = start;
     double cpu_before = cpu_seconds();
     while (!is_over() && now_ns() < end) {
-        uint64_t before = joins + entered;
+        uint64_t before = joins + publications + entered;
         open_connections();
         turn((end - now_ns()) / 1000000 + 1);
-        if (joins + entered != before) last = now_ns();
+        if (joins + publications + entered != before) last = now_ns();
     }
     double cpu = cpu_seconds() - cpu_before, elapsed = (last - start) / 1e9;
-    bool complete = entered == wanted && !failed && (mode != JOINS || (joins == joins_wanted() && are_joins_exact()));
+    bool complete = is_complete() && (mode != JOINS || are_joins_exact());
     printf("{\"mode\":\"%s\",\"connections\":%d,\"complete\":%s,\"entered\":%d,\"failures\":%d,\"publications\":%lu,"
            "\"joins\":%lu,\"pushes\":%lu,\"bytes\":%lu,\"seconds\":%.4f,\"client_cpu_seconds\":%.3f,"
            "\"client_cpu_share\":%.3f}\n",
@@ -451,7 +481,7 @@ static void raise_descriptor_limit(void) {
 
 static bool read_options(int count, char **arguments) {
     int option;
-    while ((option = getopt(count, arguments, "n:f:t:p:c:o:e:m:")) != -1) {
+    while ((option = getopt(count, arguments, "n:f:t:p:c:o:e:m:l:")) != -1) {
         if (option == 'n') wanted = atoi(optarg);
         else if (option == 'f') in_flight_limit = atoi(optarg);
         else if (option == 't') seconds_limit = atof(optarg);
@@ -460,6 +490,7 @@ static bool read_options(int count, char **arguments) {
         else if (option == 'o') since = strtoull(optarg, NULL, 10);
         else if (option == 'e') epoch = optarg;
         else if (option == 'm') missed = strtoull(optarg, NULL, 10);
+        else if (option == 'l') live = strtoull(optarg, NULL, 10);
         else return false;
     }
     if (count - optind != 2 || wanted < 1 || wanted > MAX_CONNECTIONS || in_flight_limit < 1 || strlen(epoch) > 256)
@@ -476,7 +507,7 @@ static bool read_options(int count, char **arguments) {
 int main(int count, char **arguments) {
     if (!read_options(count, arguments)) {
         fprintf(stderr, "usage: storm [-n CONNECTIONS] [-f IN_FLIGHT] [-t SECONDS] [-p PATH] [-c CHANNEL] [-o OFFSET] "
-                        "[-e EPOCH] [-m MISSED] subscribe|recover|joins PORT\n");
+                        "[-e EPOCH] [-m MISSED] [-l LIVE] subscribe|recover|joins PORT\n");
         return 2;
     }
     raise_descriptor_limit();

@@ -113,9 +113,14 @@ def recovery(offsets: Sequence[int], *, recovered: bool = True, epoch: str = EPO
     return json.dumps({"id": 2, "subscribe": {**result, "was_recovering": True}}, separators=(",", ":"))
 
 
-def recovering() -> AbstractContextManager[Storm]:
-    """One client, which missed 4, 5 and 6."""
-    return storm("recover", 1, "-c", "news", "-o", "3", "-e", EPOCH, "-m", "3")
+def recovering(*, live: int = 0) -> AbstractContextManager[Storm]:
+    """One client, which missed 4, 5 and 6; after that *live* more are made."""
+    return storm("recover", 1, "-c", "news", "-o", "3", "-e", EPOCH, "-m", "3", "-l", str(live))
+
+
+def publication(offset: int) -> str:
+    push = {"channel": "news", "pub": {"data": {"p": "x"}, "offset": offset}}
+    return json.dumps({"push": push}, separators=(",", ":"))
 
 
 def join(client: str) -> str:
@@ -170,6 +175,30 @@ def test_a_wrong_recovery_is_a_failure(reply: str) -> None:
         figures = run.result()
         assert run.end() == 1
     assert (figures["complete"], figures["failures"]) == (False, 1)
+
+
+@pytest.mark.parametrize("recovered", [3, 4, 5])
+def test_what_is_published_meanwhile_comes_in_the_reply_or_after_it(recovered: int) -> None:
+    offsets = range(4, 9)
+    with recovering(live=2) as run:
+        run.peers[0].send(CONNECTED % "a", recovery(offsets[:recovered]))
+        run.peers[0].send(*map(publication, offsets[recovered:]), "{}")
+        figures = run.result()
+        assert run.end() == 0
+    assert (figures["complete"], figures["publications"]) == (True, 5)
+
+
+@pytest.mark.parametrize("offset", [6, 8])
+def test_a_publication_twice_or_one_lost_is_a_failure(offset: int) -> None:
+    with recovering(live=2) as run:
+        run.peers[0].send(CONNECTED % "a", recovery([4, 5, 6]), publication(offset))
+        assert run.result()["failures"] == 1
+
+
+def test_a_publication_before_the_subscribe_reply_is_a_failure() -> None:
+    with recovering(live=1) as run:
+        run.peers[0].send(CONNECTED % "a", publication(7), recovery([4, 5, 6]))
+        assert run.result()["failures"] == 1
 
 
 def test_replies_may_arrive_in_pieces() -> None:
