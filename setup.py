@@ -24,9 +24,11 @@ MACROS: dict[str, list[tuple[str, str | None]]] = {
     "asan": [("CENTRIFAST_DEBUG", "1")],
 }
 MODULES = {
+    "centrifast._fossil": "centrifast/_fossil.pyx",
     "centrifast._framing": "centrifast/_framing.pyx",
     "centrifast._wheel": "centrifast/_wheel.pyx",
     "centrifast._core": "centrifast/_core.pyx",
+    "centrifast._channel": "centrifast/_channel.pyx",
     "centrifast.transports._connection": "centrifast/transports/_connection.pyx",
     "centrifast_loadgen._client": "tools/loadgen/centrifast_loadgen/_client.pyx",
 }

@@ -34,12 +34,14 @@ cdef class Drain:
 
 
 cdef class Subscribers:
-    """A channel's subscribers of one variant: parallel C arrays, and what is pending for all of them."""
+    """Those subscribers of a channel who get the same bytes: parallel C arrays, and what is pending for them all."""
     cdef:
         readonly Variant variant
+        public object group     # what the owner of the channel tells them apart by, beside the variant
+        PyObject* channel       # borrowed: a channel is alive while it has members
         Drain drain
         int* fds                # -1 = gone while a round was being written; owned, freed in __dealloc__
-        PyObject** sinks        # owned references, dropped in leave(); owned array
+        PyObject** members      # owned references, dropped in leave(); owned array
         int* slots              # index of this membership in its sink; owned
         Py_ssize_t size, capacity
         Py_ssize_t holes        # entries with fd -1
@@ -59,22 +61,11 @@ cdef class Subscribers:
     cdef int leave(self, Sink sink, int slot, bint deliver) except -1
     cdef int fill_holes_at(self, Py_ssize_t index) except -1
     cdef int deliver_share(self, Sink sink, Py_ssize_t index) except -1
-    cdef int add(self, bytes message) except -1
+    cdef int move_to(self, Subscribers target) except -1
+    cdef int drop_pending(self) except -1
+    cpdef broadcast(self, bytes message)
     cdef int begin_round(self) except -1
     cdef int write_round(self, double deadline) except -1
-
-
-cdef class Channel:
-    """A channel with its subscribers, one array per variant in use."""
-    cdef:
-        readonly str name
-        Drain drain
-        list arrays             # of Subscribers
-        # The channel's stream position joins here with recovery: one per channel, not one per subscriber.
-
-    cpdef Py_ssize_t join(self, Sink sink) except -1
-    cpdef Py_ssize_t leave(self, Sink sink, bint deliver=*) except -1
-    cpdef broadcast(self, Variant variant, bytes message)
 
 
 cdef class Sink(Timed):
@@ -111,7 +102,7 @@ cdef class Sink(Timed):
     cdef int flush(self) except -1
     cdef int write_rest(self, bytes data, Py_ssize_t sent) except -1
     cdef int reschedule(self) except -1
-    cdef int find(self, Subscribers subscribers) except -2
+    cdef int find(self, PyObject* channel) except -2
     cdef int add_membership(self, Subscribers subscribers, Py_ssize_t index) except -1
     cdef int remove_membership(self, int slot) except -1
     cpdef block(self)

@@ -2,10 +2,10 @@
 
 How it works
 ------------
-A *Sink* is the output of one connection. A *Channel* has its subscribers in one *Subscribers* array per *Variant*
-(encoding and framing). Nothing is written when something is said: ``Channel.broadcast`` appends one message to the
-array's pending list, ``Sink.send`` appends one to the sink's outbox, and both ask the *Drain* for a run in the next
-turn of the loop.
+A *Sink* is the output of one connection. A channel (``_channel``) has its subscribers in *Subscribers* arrays, one
+for those who get the same bytes. Nothing is written when something is said: ``Subscribers.broadcast`` appends one
+message to the array's pending list, ``Sink.send`` appends one to the sink's outbox, and both ask the *Drain* for a
+run in the next turn of the loop.
 
     broadcast ──▶ Subscribers.pending ──▶ round: one buffer ──▶ send(fd) for each fd        (write_round)
     send ───────▶ Sink.messages ────────▶ frames ───────────▶ send(fd)                      (flush)
@@ -76,7 +76,7 @@ cdef enum:
     ROUND_BYTES = 131072    # a round carries no more: one send of this size costs far more than the call itself
     CLOCK_EVERY = 16        # sends between two looks at the clock (a look costs 25 ns, a send 6 µs)
 
-cdef Py_ssize_t live_sinks = 0, live_channels = 0, live_subscribers = 0, live_members = 0
+cdef Py_ssize_t live_sinks = 0, live_subscribers = 0, live_members = 0
 
 
 def live_objects():
@@ -85,7 +85,6 @@ def live_objects():
         return None
     return {
         "sinks": live_sinks,
-        "channels": live_channels,
         "subscribers": live_subscribers,
         "members": live_members,
     }
@@ -193,17 +192,19 @@ cdef struct Short:
 @cython.final
 cdef class Subscribers:
 
-    def __cinit__(self, Drain drain not None, Variant variant not None):
+    def __cinit__(self, Drain drain not None, object channel not None, Variant variant not None, object group):
         global live_subscribers
         self.drain = drain
+        self.channel = <PyObject*>channel
         self.variant = variant
+        self.group = group
         if CENTRIFAST_COUNT:
             live_subscribers += 1
 
     def __dealloc__(self):
         global live_subscribers
         free(self.fds)
-        free(self.sinks)
+        free(self.members)
         free(self.slots)
         if CENTRIFAST_COUNT:
             live_subscribers -= 1
@@ -224,15 +225,15 @@ cdef class Subscribers:
             if grown == NULL:
                 raise MemoryError()
             self.slots = <int*>grown
-            grown = realloc(self.sinks, capacity * sizeof(PyObject*))
+            grown = realloc(self.members, capacity * sizeof(PyObject*))
             if grown == NULL:
                 raise MemoryError()
-            self.sinks = <PyObject**>grown
+            self.members = <PyObject**>grown
             self.capacity = capacity
-        slot = sink.find(self)
+        slot = sink.find(self.channel)
         Py_INCREF(sink)  # dropped in leave()
         self.fds[self.size] = sink.fd
-        self.sinks[self.size] = <PyObject*>sink
+        self.members[self.size] = <PyObject*>sink
         self.slots[self.size] = slot
         sink.memberships[slot].index = self.size
         self.size += 1
@@ -242,9 +243,9 @@ cdef class Subscribers:
 
     cdef int move(self, Py_ssize_t source, Py_ssize_t target) except -1:
         """Overwrite the entry at *target*, which is gone, with the one at *source*."""
-        cdef Sink sink = <Sink>self.sinks[source]
+        cdef Sink sink = <Sink>self.members[source]
         self.fds[target] = self.fds[source]
-        self.sinks[target] = self.sinks[source]
+        self.members[target] = self.members[source]
         self.slots[target] = self.slots[source]
         sink.memberships[self.slots[target]].index = target
         return 0
@@ -287,7 +288,7 @@ cdef class Subscribers:
             self.deliver_share(sink, index)
         sink.remove_membership(slot)
         self.fds[index] = -1
-        self.sinks[index] = NULL
+        self.members[index] = NULL
         self.holes += 1
         if self.round is None:
             self.fill_holes_at(index)
@@ -314,13 +315,53 @@ cdef class Subscribers:
             sink.queue_frame(self.pending_frame)
         return 0
 
-    cdef int add(self, bytes message) except -1:
+    def __len__(self):
+        return self.size - self.holes + (PyList_GET_SIZE(self.late) if self.late is not None else 0)
+
+    def sinks(self):
+        """The members, as a list that later changes do not touch."""
+        cdef Py_ssize_t i
+        cdef list found = []
+        for i in range(self.size):
+            if self.members[i] != NULL:
+                found.append(<Sink>self.members[i])
+        if self.late is not None:
+            found.extend(self.late)
+        return found
+
+    cdef int move_to(self, Subscribers target) except -1:
+        """Make every member one of *target*; what was broadcast here before goes to its outbox. O(members)."""
+        cdef Py_ssize_t i
+        cdef Sink sink
+        cdef list late = self.late
+        self.late = None
+        for i in range(self.size - 1, -1, -1):  # from the end: no entry is moved into a hole
+            if self.members[i] != NULL:
+                sink = <Sink>self.members[i]
+                self.leave(sink, self.slots[i], True)
+                target.join(sink)
+        if late is not None:
+            for sink in late:
+                sink.remove_membership(sink.find(self.channel))
+                target.join(sink)
+        return 0
+
+    cdef int drop_pending(self) except -1:
+        """Nobody is left to hear it."""
+        self.pending = None
+        if self.pending_size > self.drain.queue_max_size:
+            self.drain.overfull -= 1
+        self.pending_size = 0
+        return 0
+
+    cpdef broadcast(self, bytes message):
+        """Give *message* to every member: one append, however many they are."""
         cdef Sink sink
         if self.late is not None:
             for sink in self.late:
                 sink.send(message)
         if self.size == self.holes:
-            return 0
+            return
         if self.pending is None:
             self.pending = []
         self.pending.append(message)
@@ -331,7 +372,6 @@ cdef class Subscribers:
             self.dirty = True
             self.drain.dirty_subscribers.append(self)
             self.drain.schedule()
-        return 0
 
     cdef int begin_round(self) except -1:
         """Make what is pending (or its first ROUND_BYTES) the round to be written; take in who was late."""
@@ -405,7 +445,7 @@ cdef class Subscribers:
                     cursor += 1
             self.cursor = cursor
             for i in range(count):
-                sink = <Sink>self.sinks[shorts[i].index]
+                sink = <Sink>self.members[shorts[i].index]
                 sink.took_part(self.round, shorts[i].sent)
             writable = self.drain.writable
         if self.cursor < self.limit:
@@ -414,95 +454,6 @@ cdef class Subscribers:
         if self.holes:
             self.fill_holes()
         return 1 if self.pending else 0
-
-
-@cython.final
-cdef class Channel:
-    """A channel's local subscribers. Holds no policy: who may join is decided before."""
-
-    def __cinit__(self, str name not None, Drain drain not None):
-        global live_channels
-        self.name = name
-        self.drain = drain
-        self.arrays = []
-        if CENTRIFAST_COUNT:
-            live_channels += 1
-
-    def __dealloc__(self):
-        global live_channels
-        if CENTRIFAST_COUNT:
-            live_channels -= 1
-
-    def __len__(self):
-        cdef Py_ssize_t count = 0
-        cdef Subscribers subscribers
-        for subscribers in self.arrays:
-            count += subscribers.size - subscribers.holes
-            if subscribers.late is not None:
-                count += PyList_GET_SIZE(subscribers.late)
-        return count
-
-    @property
-    def variants(self):
-        """Variants in use: a broadcast has to bring one message for each."""
-        return [subscribers.variant for subscribers in self.arrays]
-
-    def sinks(self, Variant variant not None):
-        """The sinks of one variant, as a list that later changes do not touch."""
-        cdef Subscribers subscribers
-        cdef Py_ssize_t i
-        cdef list found = []
-        for subscribers in self.arrays:
-            if subscribers.variant is variant:
-                for i in range(subscribers.size):
-                    if subscribers.sinks[i] != NULL:
-                        found.append(<Sink>subscribers.sinks[i])
-                if subscribers.late is not None:
-                    found.extend(subscribers.late)
-        return found
-
-    cpdef Py_ssize_t join(self, Sink sink) except -1:
-        """Add *sink*, which must be open and not a member yet; it gets what is broadcast from here on."""
-        cdef Subscribers subscribers
-        if sink is None or sink.closed:
-            raise ValueError("the sink is closed")
-        for subscribers in self.arrays:
-            if subscribers.variant is sink.variant:
-                if sink.find(subscribers) >= 0:
-                    raise ValueError("the sink is a member already")
-                subscribers.join(sink)
-                return 0
-        subscribers = Subscribers.__new__(Subscribers, self.drain, sink.variant)
-        self.arrays.append(subscribers)
-        subscribers.join(sink)
-        return 0
-
-    cpdef Py_ssize_t leave(self, Sink sink, bint deliver=True) except -1:
-        """Remove *sink* and return how many are left; with *deliver* it still gets what was broadcast before."""
-        cdef Subscribers subscribers
-        cdef int slot
-        for subscribers in self.arrays:
-            if subscribers.variant is sink.variant:
-                slot = sink.find(subscribers)
-                if slot < 0:
-                    raise ValueError("the sink is not a member")
-                subscribers.leave(sink, slot, deliver)
-                if subscribers.size == subscribers.holes and not subscribers.late:
-                    subscribers.pending = None
-                    if subscribers.pending_size > self.drain.queue_max_size:
-                        self.drain.overfull -= 1
-                    subscribers.pending_size = 0
-                    self.arrays.remove(subscribers)
-                return len(self)
-        raise ValueError("the sink is not a member")
-
-    cpdef broadcast(self, Variant variant, bytes message):
-        """Give *message* to every subscriber of *variant*: one append, however many they are."""
-        cdef Subscribers subscribers
-        for subscribers in self.arrays:
-            if subscribers.variant is variant:
-                subscribers.add(message)
-                return
 
 
 @cython.final
@@ -752,11 +703,11 @@ cdef class Sink(Timed):
         """Channels this sink is a member of."""
         return self.membership_count
 
-    cdef int find(self, Subscribers subscribers) except -2:
-        """The slot of the membership in *subscribers*, or -1. O(channels of this sink)."""
+    cdef int find(self, PyObject* channel) except -2:
+        """The slot of the membership in *channel*, or -1. O(channels of this sink)."""
         cdef int i
         for i in range(self.membership_count - 1, -1, -1):
-            if self.memberships[i].subscribers == <PyObject*>subscribers:
+            if (<Subscribers>self.memberships[i].subscribers).channel == channel:
                 return i
         return -1
 

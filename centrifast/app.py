@@ -24,7 +24,9 @@ from centrifast.auth.tokens import TokenVerifier
 from centrifast.clock import SystemClock, TimerHandle
 from centrifast.config.loader import LoadedConfig
 from centrifast.config.schema import Config
+from centrifast.engine.contract import Engine
 from centrifast.engine.memory import MemoryBroker
+from centrifast.engine.presence import MemoryPresence
 from centrifast.errors import SHUTDOWN
 from centrifast.hub import Hub
 from centrifast.limits import DESCRIPTORS_WARNING, DISCONNECT_BATCH, DRAIN_SLICE, SHUTDOWN_POLL
@@ -127,17 +129,22 @@ class Server:
         json_codec, protobuf_codec = JsonCodec(), ProtobufCodec()
         json = Variant("json", TEXT, b"\n", b"{}", b"{}")
         protobuf = Variant("protobuf", BINARY, b"", b"\x00", b"\x00")
-        self._hub = Hub(
-            self._drain,
-            {json: json_codec.encode_publication, protobuf: protobuf_codec.encode_publication},
-        )
+        self._hub = Hub(self._drain)
         tokens = TokenVerifier(
             config.client.token,
             skip_signature=config.client.insecure_skip_token_signature_verify,
             clock=self._clock,
         )
         name = config.node.name or f"{socket.gethostname()}_{config.http_server.port}"
-        self.node = Node(config, self._clock, self._hub, MemoryBroker(self._clock), tokens, name)
+        self.node = Node(
+            config,
+            self._clock,
+            self._hub,
+            {json: json_codec, protobuf: protobuf_codec},
+            Engine(MemoryBroker(self._clock), MemoryPresence(self._clock)),
+            (tokens, tokens),
+            name,
+        )
         self._websocket = WebSocketEndpoint(
             self.node,
             self._settings,

@@ -6,7 +6,7 @@ any task, so it must not use ``asyncio.timeout`` before it has waited for someth
 """
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, Iterable
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -58,3 +58,23 @@ def start(coroutine: Coroutine[Any, Any, T]) -> "T | asyncio.Task[T]":
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     return asyncio.get_running_loop().create_task(_Started(coroutine, waits_for))
+
+
+async def all_of(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run *coroutines* together, without tasks for those that do not wait; the first failure ends all and is raised."""
+    left = list(coroutines)
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        while left:
+            task = start(left.pop(0))
+            if task is not None:
+                tasks.append(task)
+        if tasks:
+            await asyncio.gather(*tasks)
+    except BaseException:
+        for coroutine in left:
+            coroutine.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

@@ -1,47 +1,94 @@
 """Who is here: clients, users, and which core Channel a channel's name stands for.
 
-A publication is encoded here once per variant in use and given to the core; what happens to it then is the core's
-matter (``_core``). Nothing here decides whether somebody may subscribe.
+Nothing here decides whether somebody may subscribe, or what a subscriber is sent (``delivery``).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from centrifast._core import Channel, Drain, Sink
-from centrifast._framing import Variant
+from centrifast._channel import Channel
+from centrifast._core import Drain, Sink
+from centrifast.delivery import PLAIN, Delivery
 from centrifast.errors import DisconnectCode, UnsubscribeCode
-from centrifast.protocol.codec import NotJsonError
-from centrifast.protocol.wire import Pub, Push
-
-Encoder = Callable[[str, Pub], bytes]
+from centrifast.model import ClientInfo
+from centrifast.protocol.wire import Push
 
 
 class Subscription:
     """What a client holds per channel. *expires_at* in Unix seconds, 0 = never; *from_token* = connection token.
 
-    ``started`` says whether publications go to the client already, or whether the engine is still being asked.
+    *presence*: it is shown among the subscribers; *announced*: others are told of its coming and going;
+    *recoverable*: the client may come back to its position. ``preparation`` is what has been found out while it is
+    being made, and ``started`` says whether publications go to the client already.
     """
 
-    __slots__ = ("chan_info", "expires_at", "from_token", "server_side", "started")
+    __slots__ = (
+        "announced",
+        "chan_info",
+        "delivery",
+        "expires_at",
+        "from_token",
+        "preparation",
+        "presence",
+        "recoverable",
+        "server_side",
+        "started",
+    )
 
     def __init__(
-        self, *, server_side: bool, chan_info: bytes = b"", expires_at: float = 0, from_token: bool = False
+        self,
+        *,
+        server_side: bool,
+        chan_info: bytes = b"",
+        expires_at: float = 0,
+        from_token: bool = False,
+        delivery: Delivery = PLAIN,
+        presence: bool = False,
+        announced: bool = False,
+        recoverable: bool = False,
     ) -> None:
         self.server_side = server_side
         self.chan_info = chan_info
         self.expires_at = expires_at
         self.from_token = from_token
+        self.delivery = delivery
+        self.presence = presence
+        self.announced = announced
+        self.recoverable = recoverable
+        self.preparation: object = None
         self.started = False
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether it says nothing of its own."""
-        return not (self.server_side or self.chan_info or self.expires_at)
+    def refreshed(self, chan_info: bytes, expires_at: float) -> "Subscription":
+        """The same with other info and another expiration (client protocol 3.12)."""
+        changed = Subscription(
+            server_side=self.server_side,
+            chan_info=chan_info,
+            expires_at=expires_at,
+            from_token=self.from_token,
+            delivery=self.delivery,
+            presence=self.presence,
+            announced=self.announced,
+            recoverable=self.recoverable,
+        )
+        changed.started = self.started
+        return changed
+
+    def shared(self) -> "Subscription":
+        """The same for all who hold nothing of their own: most do not, and an object each would cost 136 bytes."""
+        if self.chan_info or self.expires_at:
+            return self
+        kind = (
+            self.server_side,
+            self.from_token,
+            self.delivery if self.delivery.filter is None else None,
+            self.presence,
+            self.announced,
+            self.recoverable,
+        )
+        return _SHARED.setdefault(kind, self)
 
 
-PLAIN_SUBSCRIPTION = Subscription(server_side=False)
-"""Shared by all started client-side subscriptions without info of their own: most of them."""
-PLAIN_SUBSCRIPTION.started = True
+_SHARED: dict[object, Subscription] = {}
 
 
 class Client(Protocol):
@@ -50,6 +97,9 @@ class Client(Protocol):
     client: str
     user: str
     subscriptions: dict[str, Subscription]
+
+    def info(self, channel: str = "") -> ClientInfo:
+        """Who this is, as seen by others, with its info in *channel* if it is subscribed."""
 
     @property
     def sink(self) -> Sink:
@@ -67,13 +117,21 @@ class Client(Protocol):
     def schedule_wake(self) -> None:
         """An expiration has changed."""
 
+    def refresh(self, expire_at: float, info: bytes) -> None:
+        """Expire at another time, 0 = never, with other info if there is any, and tell the client."""
+
+
+def is_subscribed(client: Client, channel: str) -> bool:
+    """Whether publications of the channel go to the client."""
+    subscription = client.subscriptions.get(channel)
+    return subscription is not None and subscription.started
+
 
 class Hub:
     """Local connections and subscriptions of this node."""
 
-    def __init__(self, drain: Drain, encoders: Mapping[Variant, Encoder]) -> None:
+    def __init__(self, drain: Drain) -> None:
         self._drain = drain
-        self._encoders = encoders
         self.connecting: set[Client] = set()  # open, not connected yet or refused
         self.clients: dict[str, Client] = {}
         # One session, the usual case, stands alone: a set for each user would cost 216 bytes a connection.
@@ -129,47 +187,27 @@ class Hub:
 
     # ------------------------------------------------------- subscriptions
 
-    def subscribe(self, channel: str, sink: Sink) -> bool:
-        """Add a subscriber; True if it is the first one here, so the broker must be told."""
-        core = self.channels.get(channel)
-        first = core is None
-        if core is None:
-            core = self.channels[channel] = Channel(channel, self._drain)
-        core.join(sink)
-        self.subscription_count += 1
-        return first
+    def open_channel(self, name: str) -> Channel:
+        """The channel of this name, made if there is none; it must get a subscriber in the same step."""
+        channel = self.channels.get(name)
+        if channel is None:
+            channel = self.channels[name] = Channel(name, self._drain)
+        return channel
 
-    def unsubscribe(self, channel: str, sink: Sink, *, deliver: bool) -> bool:
+    def subscribe(self, channel: Channel, sink: Sink, delivery: Delivery = PLAIN) -> None:
+        """Add a subscriber, who must not be one yet."""
+        channel.join(sink, delivery)
+        self.subscription_count += 1
+
+    def unsubscribe(self, name: str, sink: Sink, *, deliver: bool) -> bool:
         """Remove a subscriber; True if nobody is left. With *deliver* it still gets what came before."""
-        core = self.channels[channel]
-        left = core.leave(sink, deliver)
+        left = self.channels[name].leave(sink, deliver)
         self.subscription_count -= 1
         if left:
             return False
-        del self.channels[channel]
+        del self.channels[name]
         return True
 
     def subscriber_counts(self) -> Iterator[tuple[str, int]]:
         """Channels with their number of subscribers."""
         return ((name, len(core)) for name, core in self.channels.items())
-
-    # ----------------------------------------------------------- broadcast
-
-    def broadcast(self, channel: str, publication: Pub) -> Sequence[Client]:
-        """Give a publication to all local subscribers.
-
-        Returns the sessions that can not be given it, because its payload is no JSON and they speak JSON
-        (client protocol 2.4): they must be disconnected.
-        """
-        core = self.channels.get(channel)
-        if core is None:
-            return ()
-        refused: list[Client] = []
-        for variant in core.variants:
-            try:
-                message = self._encoders[variant](channel, publication)
-            except NotJsonError:
-                refused.extend(sink.owner.handler for sink in core.sinks(variant))
-            else:
-                core.broadcast(variant, message)
-        return refused

@@ -15,6 +15,33 @@ FAILED_CONNECT_LINGER = 5.0
 MAX_TTL = 365 * 24 * 3600
 """Seconds; what clients are told of an expiration is capped at a year (client protocol 3.3)."""
 
+CLAIM_MATCH_SIZE = 1024
+"""Characters of an issuer or audience that a pattern is tried on; anyone can send them, and patterns can be slow."""
+
+KEY_SET_TIMEOUT = 1.0
+"""Seconds for one attempt to fetch a key set (server specification 5.3)."""
+
+KEY_SET_ATTEMPTS = 2
+"""Attempts to fetch a key set before tokens are answered with a temporary error (server specification 5.3)."""
+
+KEY_SET_SIZE = 512 * KIB
+"""Bytes of a key set; a real one has a few thousand."""
+
+KEY_SET_REDIRECTS = 3
+"""Redirects followed on the way to a key set."""
+
+KEY_SET_KEYS = 200
+"""Keys read from one answer, and kept of one key set; a real one has two to ten."""
+
+KEY_SET_INTERVAL = 1.0
+"""Seconds between two fetches of one key set: unknown key ids cost nothing to make up (5.3, decision a)."""
+
+KEY_LIFETIME = 3600.0
+"""Seconds a fetched key counts after its last use (server specification 5.3)."""
+
+KEY_SETS = 100
+"""Key sets kept, and fetched at once; more than one only where claims are part of the URL."""
+
 DRAIN_SLICE = 0.001
 """Seconds of writing before the loop serves its sockets again (architecture 5.3)."""
 
@@ -31,4 +58,25 @@ SHUTDOWN_POLL = 0.02
 """Seconds between two looks at whether the last connection has gone."""
 
 PRESENCE_TTL = 60.0
-"""Seconds a presence entry counts without a refresh where no engine option says otherwise (server specification 3.7)."""
+"""Seconds a presence entry counts without a refresh, unless the engine has an option (server specification 3.7)."""
+
+CATCH_UP_SIZE = 32 * MIB
+"""Bytes of one channel's publications kept while its history is read; with more, who reads must come back (3010)."""
+
+POSITION_CHECKS_AT_ONCE = 64
+"""Channels whose position is compared with the engine's at the same time."""
+
+POSITION_CHECK_PAUSE = 1.0
+"""Seconds until a position that seems to be behind is looked at again (engines specification 1.5, decision)."""
+
+LOST_BATCH = 500
+"""Subscribers told that they missed something, between two turns of the loop; about 10 µs each."""
+
+RECOVERED_CACHE_SIZE = 8 * MIB
+"""Bytes of recovered publications kept encoded, for clients that come back together."""
+
+COMMAND_BACKLOG_SIZE = 64 * KIB
+"""Bytes of frames kept while a client's commands wait; with more, nothing is read from it until some are handled."""
+
+UNSUBSCRIBE_WAIT = 5.0
+"""Seconds that an unsubscribe waits for a running subscribe of its channel (client protocol 3.2)."""

@@ -4,12 +4,20 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
+from centrifast._channel import Channel
 from centrifast._core import Drain, Sink
 from centrifast._framing import Variant
 from centrifast._wheel import TimingWheel
 
 JSON = Variant("json", 1, b"\n", b"{}", b"{}")
 PROTOBUF = Variant("protobuf", 2, b"", b"\x00", b"\x00")
+
+
+def say(channel: Channel, variant: Variant, message: bytes, group: object = None) -> None:
+    """Broadcast to the members of one variant and group."""
+    for array in channel.arrays:
+        if array.variant is variant and array.group == group:
+            array.broadcast(message)
 
 
 class Turns:

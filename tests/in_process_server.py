@@ -22,7 +22,9 @@ from centrifast.auth.tokens import TokenVerifier
 from centrifast.client.transport import Handler
 from centrifast.clock import SystemClock
 from centrifast.config.loader import load
+from centrifast.engine.contract import Engine
 from centrifast.engine.memory import MemoryBroker
+from centrifast.engine.presence import MemoryPresence
 from centrifast.hub import Hub
 from centrifast.limits import DRAIN_SLICE
 from centrifast.node import Node
@@ -201,12 +203,17 @@ class InProcessServer:
         json_codec, protobuf_codec = JsonCodec(), ProtobufCodec()
         self.json = Variant("json", 1, b"\n", b"{}", b"{}")
         protobuf = Variant("protobuf", 2, b"", b"\x00", b"\x00")
-        hub = Hub(
-            self.drain,
-            {self.json: json_codec.encode_publication, protobuf: protobuf_codec.encode_publication},
-        )
+        hub = Hub(self.drain)
         tokens = TokenVerifier(config.client.token, skip_signature=False, clock=clock)
-        self.node = Node(config, clock, hub, MemoryBroker(clock), tokens, "test")
+        self.node = Node(
+            config,
+            clock,
+            hub,
+            {self.json: json_codec, protobuf: protobuf_codec},
+            Engine(MemoryBroker(clock), MemoryPresence(clock)),
+            (tokens, tokens),
+            "test",
+        )
         self._websocket = WebSocketEndpoint(
             self.node,
             self._settings,

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from centrifast._core import NO_PONG, SLOW, WRITE_FAILED, Channel, Drain, Sink
+from centrifast._channel import Channel
+from centrifast._core import NO_PONG, SLOW, WRITE_FAILED, Drain, Sink
 from centrifast._framing import Variant, encode_frame
 from centrifast._wheel import TimingWheel
-from tests.core_fakes import JSON, PROTOBUF, Peer, Turns
+from tests.core_fakes import JSON, PROTOBUF, Peer, Turns, say
 
 QUEUE = 1 << 16
 Connect = Callable[..., Peer]
@@ -49,8 +50,8 @@ def connect(drain: Drain, wheel: TimingWheel) -> Iterator[Connect]:
 def channel(drain: Drain) -> Iterator[Channel]:
     channel = Channel("news", drain)
     yield channel
-    for variant in channel.variants:
-        for sink in channel.sinks(variant):
+    for array in tuple(channel.arrays):
+        for sink in array.sinks():
             channel.leave(sink, False)
 
 
@@ -68,7 +69,7 @@ def fill(peer: Peer, turns: Turns) -> bytes:
 def test_nothing_is_written_before_the_drain_runs(connect: Connect, channel: Channel, turns: Turns) -> None:
     peer = connect()
     channel.join(peer.sink)
-    channel.broadcast(JSON, b'{"a":1}')
+    say(channel, JSON, b'{"a":1}')
     peer.sink.send(b'{"id":1}')
     assert peer.received() == b""
     turns.run()
@@ -79,7 +80,7 @@ def test_pending_messages_leave_in_one_frame(connect: Connect, channel: Channel,
     peer = connect()
     channel.join(peer.sink)
     for number in range(3):
-        channel.broadcast(JSON, b"%d" % number)
+        say(channel, JSON, b"%d" % number)
     turns.run()
     assert peer.received() == b"\x81\x050\n1\n2"
 
@@ -88,7 +89,7 @@ def test_a_frame_carries_sixteen_messages_at_most(connect: Connect, channel: Cha
     peer = connect(PROTOBUF)
     channel.join(peer.sink)
     for _ in range(17):
-        channel.broadcast(PROTOBUF, b"\x01a")
+        say(channel, PROTOBUF, b"\x01a")
     turns.run()
     assert peer.received() == b"\x82\x20" + b"\x01a" * 16 + b"\x82\x02\x01a"
 
@@ -97,9 +98,9 @@ def test_each_variant_gets_its_own_bytes(connect: Connect, channel: Channel, tur
     json, protobuf = connect(), connect(PROTOBUF)
     channel.join(json.sink)
     channel.join(protobuf.sink)
-    assert set(channel.variants) == {JSON, PROTOBUF}
-    channel.broadcast(JSON, b"{}")
-    channel.broadcast(PROTOBUF, b"\x01b")
+    assert {array.variant for array in channel.arrays} == {JSON, PROTOBUF}
+    say(channel, JSON, b"{}")
+    say(channel, PROTOBUF, b"\x01b")
     turns.run()
     assert json.messages() == [b"{}"]
     assert protobuf.messages() == [b"\x01b"]
@@ -110,12 +111,12 @@ def test_who_joins_while_messages_are_pending_gets_only_later_ones(
 ) -> None:
     early, late = connect(), connect()
     channel.join(early.sink)
-    channel.broadcast(JSON, b"1")
+    say(channel, JSON, b"1")
     channel.join(late.sink)
     assert len(channel) == 2
-    channel.broadcast(JSON, b"2")
+    say(channel, JSON, b"2")
     turns.run()
-    channel.broadcast(JSON, b"3")
+    say(channel, JSON, b"3")
     turns.run()
     assert early.messages() == [b"1", b"2", b"3"]
     assert late.messages() == [b"2", b"3"]
@@ -126,7 +127,7 @@ def test_a_late_sink_may_leave_before_its_first_round(
 ) -> None:
     early, late = connect(), connect()
     channel.join(early.sink)
-    channel.broadcast(JSON, b"1")
+    say(channel, JSON, b"1")
     channel.join(late.sink)
     assert channel.leave(late.sink) == 1
     turns.run()
@@ -137,10 +138,10 @@ def test_who_leaves_still_gets_what_came_before(connect: Connect, channel: Chann
     stays, leaves, vanishes = connect(), connect(), connect()
     for peer in (stays, leaves, vanishes):
         channel.join(peer.sink)
-    channel.broadcast(JSON, b"1")
+    say(channel, JSON, b"1")
     assert channel.leave(leaves.sink) == 2
     assert channel.leave(vanishes.sink, False) == 1
-    channel.broadcast(JSON, b"2")
+    say(channel, JSON, b"2")
     turns.run()
     assert stays.messages() == [b"1", b"2"]
     assert leaves.messages() == [b"1"]
@@ -154,12 +155,12 @@ def test_who_leaves_during_a_round_gets_the_rest_of_it(connect: Connect, turns: 
     peers = [Peer(drain, wheel) for _ in range(40)]
     for peer in peers:
         channel.join(peer.sink)
-    channel.broadcast(JSON, b"1")
+    say(channel, JSON, b"1")
     drain.run()  # begins the round even though its time is over, because the deadline is looked at after sends
     received = [peer.messages() for peer in peers]
     for peer in peers[::2]:
         channel.leave(peer.sink)
-    channel.broadcast(JSON, b"2")
+    say(channel, JSON, b"2")
     turns.run()
     for index, peer in enumerate(peers):
         expected = [b"1"] if index % 2 == 0 else [b"1", b"2"]
@@ -177,10 +178,10 @@ def test_a_round_is_written_in_slices(turns: Turns) -> None:
     peers = [Peer(drain, wheel) for _ in range(100)]
     for peer in peers:
         channel.join(peer.sink)
-    channel.broadcast(JSON, b"1")
+    say(channel, JSON, b"1")
     drain.run()
     assert not drain.idle
-    channel.broadcast(JSON, b"2")
+    say(channel, JSON, b"2")
     assert turns.run() > 1
     assert all(peer.messages() == [b"1", b"2"] for peer in peers)
     for peer in peers:
@@ -194,7 +195,7 @@ def test_a_reply_queued_before_a_broadcast_arrives_first(
     peer = connect()
     peer.sink.send(b'{"id":2}')
     channel.join(peer.sink)
-    channel.broadcast(JSON, b"1")
+    say(channel, JSON, b"1")
     turns.run()
     assert peer.messages() == [b'{"id":2}', b"1"]
 
@@ -207,7 +208,7 @@ def test_a_blocked_subscriber_gets_everything_in_order_when_it_reads_again(
     channel.join(quick.sink)
     sent = fill(slow, turns)
     for number in range(5):
-        channel.broadcast(JSON, b"%d" % number)
+        say(channel, JSON, b"%d" % number)
         slow.sink.send(b"r%d" % number)
         turns.run()
         assert quick.messages() == [b"%d" % number]
@@ -236,7 +237,7 @@ def test_too_many_waiting_bytes_fail_the_sink_and_nobody_else(
     message = b"m" * 10000
     for _ in range(QUEUE // len(message) + 1):
         assert slow.failures == []
-        channel.broadcast(JSON, message)
+        say(channel, JSON, message)
         turns.run()
         assert quick.messages() == [message]
     assert slow.failures == [SLOW]
@@ -265,7 +266,7 @@ def test_an_indirect_sink_writes_through_its_transport(
     written: list[bytes] = []
     peer.transport.write = lambda data: written.append(bytes(data))  # type: ignore[method-assign]
     channel.join(peer.sink)
-    channel.broadcast(JSON, b"1")
+    say(channel, JSON, b"1")
     turns.run()
     peer.sink.send_frame(encode_frame(0x8A, b"p"))
     turns.run()
@@ -304,14 +305,14 @@ def test_while_too_much_is_pending_a_round_is_finished_without_yielding(turns: T
     peers = [Peer(drain, wheel) for _ in range(100)]
     for peer in peers:
         channel.join(peer.sink)
-    channel.broadcast(JSON, b"1")
+    say(channel, JSON, b"1")
     drain.run()
     received = [peer.messages() for peer in peers]
     assert [] in received, "the first slice was meant to end early"
     message = b"m" * 8000
     count = QUEUE // len(message) + 2
     for _ in range(count):
-        channel.broadcast(JSON, message)
+        say(channel, JSON, message)
     drain.run()
     received = [first + peer.messages() for first, peer in zip(received, peers, strict=True)]
     assert all(first[:1] == [b"1"] for first in received)
@@ -434,7 +435,7 @@ def test_a_transport_that_refuses_to_write_costs_only_its_own_sink(
     broken.transport.write = refuse  # type: ignore[method-assign]
     for peer in (broken, sound):
         channel.join(peer.sink)
-    channel.broadcast(JSON, b"1")
+    say(channel, JSON, b"1")
     turns.run()
     assert broken.failures == [WRITE_FAILED]
     assert sound.messages() == [b"1"]

@@ -1,7 +1,6 @@
-"""The node: who is let in, the server's API on local connections, and the engine kept in step with the hub."""
+"""The node: what it hands to the engine, and the server's API on local connections."""
 
 import asyncio
-import logging
 
 import hypothesis.strategies as st
 import pytest
@@ -14,13 +13,11 @@ from centrifast.engine.contract import NO_HISTORY, HistoryOptions, PublishOption
 from centrifast.engine.memory import MemoryBroker
 from centrifast.errors import ClientError, ErrorCode
 from centrifast.model import NO_POSITION, ClientInfo, Publication
-from centrifast.node import RateLimit, to_wire
-from centrifast.protocol.wire import NO_DATA, Encoding, Info, Pub, Push, Reply, Subscribe
+from centrifast.protocol.wire import NO_DATA, Encoding, Push, Reply, Subscribe
 from tests.client import conftest
 from tests.client.conftest import Serve
 from tests.client.fakes import (
     NOW,
-    Far,
     Server,
     SlowBroker,
     config,
@@ -29,7 +26,6 @@ from tests.client.fakes import (
     settle,
     subscribe,
     subscribed,
-    token,
     unsubscribe,
     unsubscribed,
     with_slow_broker,
@@ -50,51 +46,6 @@ def refusal(coroutine: object) -> ErrorCode:
     with pytest.raises(ClientError) as raised:
         done(coroutine)
     return raised.value.error
-
-
-# ------------------------------------------------------------------ connections
-
-
-def test_the_connection_limit_counts_those_who_have_connected(serve: Serve) -> None:
-    server = serve(config({"connection_limit": 2}))
-    server.open()
-    server.open()
-    client = server.connect()
-    assert server.node.admits_connection()
-    server.connect()
-    assert not server.node.admits_connection()
-    client.vanish()
-    assert server.node.admits_connection()
-
-
-def test_the_connection_limit_is_logged_once_per_interval(
-    serve: Serve, caplog: pytest.LogCaptureFixture
-) -> None:
-    server = serve(config({"connection_limit": 1}))
-    server.connect()
-    with caplog.at_level(logging.WARNING, "centrifast"):
-        for _ in range(3):
-            assert not server.node.admits_connection()
-        server.advance(2.5)
-        assert not server.node.admits_connection()
-        assert len(caplog.records) == 1
-        server.advance(1)
-        assert not server.node.admits_connection()
-        assert len(caplog.records) == 2
-
-
-def test_the_connection_rate_is_limited(serve: Serve) -> None:
-    server = serve(config({"connection_rate_limit": 2}))
-    assert [server.node.admits_connection() for _ in range(3)] == [True, True, False]
-    server.clock.advance(0.5)
-    assert [server.node.admits_connection() for _ in range(2)] == [True, False]
-    server.clock.advance(60)
-    assert [server.node.admits_connection() for _ in range(3)] == [True, True, False]
-
-
-def test_no_rate_no_limit() -> None:
-    limit = RateLimit(0, 1000.0)
-    assert all(limit.take(1000.0) for _ in range(100))
 
 
 # ------------------------------------------------------------------ channels
@@ -136,7 +87,6 @@ KEPT_LONGER = Namespace(name="longer", history_size=10, history_ttl=60.0, histor
         ("kept:1", False, NO_HISTORY),
         ("longer:1", True, HistoryOptions(10, 60.0, 3600.0)),
         ("half:1", True, NO_HISTORY),
-        ("nowhere:1", False, NO_HISTORY),
     ],
 )
 def test_history_is_kept_as_the_namespace_says(channel: str, history: bool, expected: HistoryOptions) -> None:
@@ -191,24 +141,8 @@ def test_a_publication_reaches_every_subscriber_with_all_it_has(serve: Serve, en
         assert second == publication("kept:1", b"2")
 
 
-@pytest.mark.parametrize(
-    ("given", "seen"),
-    [
-        (Publication(b"1"), Pub(data=Raw(b"1"))),
-        (Publication(b"1", 1, epoch="abc", tags={}), Pub(data=Raw(b"1"), offset=1, epoch="abc")),
-        (Publication(b"1", 2, epoch="abc", time_ms=7), Pub(data=Raw(b"1"), offset=2)),
-        (
-            Publication(b"1", info=ClientInfo("u", "c", b"3", b"4")),
-            Pub(data=Raw(b"1"), info=Info("u", "c", Raw(b"3"), Raw(b"4"))),
-        ),
-    ],
-)
-def test_the_epoch_is_told_with_the_first_offset_only(given: Publication, seen: Pub) -> None:
-    assert to_wire(given) == seen
-
-
 def test_a_publication_for_a_channel_nobody_has_is_harmless(server: Server) -> None:
-    server.node.on_publication("news", Publication(b"1"), NO_POSITION, None)
+    server.node.subscriptions.on_publication("news", Publication(b"1"), NO_POSITION, None)
 
 
 # ------------------------------------------------------------------ subscribe by the API
@@ -335,136 +269,7 @@ def test_the_node_in_numbers(server: Server) -> None:
     assert info.uptime == 7
 
 
-# ------------------------------------------------------------------ the engine kept in step with the hub
-
-
-def test_the_engine_is_asked_for_the_first_and_told_of_the_last_subscriber() -> None:
-    async def test(server: Server, broker: SlowBroker) -> None:
-        first, second = server.connect(), server.connect()
-        first.send(subscribe(2, "news"))
-        await broker.let_go("subscribe news")
-        assert second.ask(subscribe(2, "news")) == [subscribed(2)]
-        first.ask(unsubscribe(3, "news"))
-        assert broker.asked == []
-        second.ask(unsubscribe(3, "news"))
-        await broker.let_go("unsubscribe news")
-        assert broker.done == ["subscribe news", "unsubscribe news"]
-
-    with_slow_broker(test)
-
-
-async def _subscribe(client: Far, broker: SlowBroker) -> None:
-    client.send(subscribe(2, "news"))
-    await broker.let_go("subscribe news")
-    assert client.received() == [subscribed(2)]
-
-
-def test_who_comes_while_the_last_one_is_leaving_waits_for_both_requests() -> None:
-    async def test(server: Server, broker: SlowBroker) -> None:
-        first, second = server.connect(), server.connect()
-        await _subscribe(first, broker)
-        first.vanish()
-        second.send(subscribe(2, "news"))
-        assert broker.asked == ["unsubscribe news"]
-        await broker.let_go("unsubscribe news")
-        assert broker.asked == ["subscribe news"]
-        assert second.received() == []
-        await broker.let_go("subscribe news")
-        broker.deliver("news", b"1")
-        assert second.received() == [subscribed(2), publication("news", b"1")]
-
-    with_slow_broker(test)
-
-
-def test_who_comes_and_goes_while_the_last_one_is_leaving_costs_no_request() -> None:
-    async def test(server: Server, broker: SlowBroker) -> None:
-        first, second = server.connect(), server.connect()
-        await _subscribe(first, broker)
-        first.vanish()
-        second.send(subscribe(2, "news"))
-        second.vanish()
-        await broker.let_go("unsubscribe news")
-        assert broker.done == ["subscribe news", "unsubscribe news"]
-
-    with_slow_broker(test)
-
-
-def test_requests_about_different_channels_do_not_wait_for_each_other() -> None:
-    async def test(server: Server, broker: SlowBroker) -> None:
-        first, second = server.connect(), server.connect()
-        first.send(subscribe(2, "a"))
-        second.send(subscribe(2, "b"))
-        assert broker.asked == ["subscribe a", "subscribe b"]
-        await broker.let_go("subscribe b")
-        assert second.received() == [subscribed(2)]
-
-    with_slow_broker(test)
-
-
-def test_a_channel_that_a_connect_holds_is_kept_until_it_is_answered() -> None:
-    async def test(server: Server, broker: SlowBroker) -> None:
-        held, other = server.open(), server.connect()
-        held.write(b'{"id":1,"connect":{"token":"%s"}}' % token(channels=["news", "b"]).encode())
-        await broker.let_go("subscribe news")
-        other.send(subscribe(2, "news"))
-        while "subscribe news" in broker.asked:  # asked a second time, which is harmless
-            await broker.let_go("subscribe news")
-        other.vanish()
-        await settle()
-        assert broker.asked == ["subscribe b"]
-        await broker.let_go("subscribe b")
-        broker.deliver("news", b"1")
-        assert held.received()[1:] == [publication("news", b"1")]
-
-    with_slow_broker(test)
-
-
-@pytest.mark.parametrize("failure", [ConnectionError("away"), TimeoutError()])
-def test_an_unsubscribe_that_fails_is_logged_and_the_channel_can_be_had_again(
-    failure: Exception, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def test(server: Server, broker: SlowBroker) -> None:
-        client = server.connect()
-        await _subscribe(client, broker)
-        client.ask(unsubscribe(3, "news"))
-        await broker.let_go("unsubscribe news", failure)
-        assert "unsubscribe failed" in caplog.text
-        broker.subscribed.clear()
-        client.send(subscribe(4, "news"))
-        await broker.let_go("subscribe news")
-        assert client.received() == [subscribed(4)]
-
-    with_slow_broker(test)
-
-
-def test_after_a_subscribe_that_failed_the_channel_can_be_had() -> None:
-    async def test(server: Server, broker: SlowBroker) -> None:
-        first, second, third = (server.connect() for _ in range(3))
-        first.send(subscribe(2, "news"))
-        second.send(subscribe(2, "news"))
-        await broker.let_go("subscribe news", ConnectionError("away"))
-        assert (first.closed_with, second.closed_with) == (errors.INTERNAL_SERVER_ERROR,) * 2
-        third.send(subscribe(2, "news"))
-        await broker.let_go("unsubscribe news")
-        await broker.let_go("subscribe news")
-        assert third.received() == [subscribed(2)]
-
-    with_slow_broker(test)
-
-
-def test_a_second_request_that_fails_with_nobody_left_is_taken_back() -> None:
-    async def test(server: Server, broker: SlowBroker) -> None:
-        held, other = server.open(), server.connect(sub="42")
-        held.write(b'{"id":1,"connect":{"token":"%s"}}' % token(channels=["news", "b"]).encode())
-        await broker.let_go("subscribe news")
-        other.send(subscribe(2, "news"))
-        held.vanish()
-        await server.node.unsubscribe("42", "news")
-        await broker.let_go("subscribe news", ConnectionError("away"))
-        await broker.let_go("unsubscribe news")
-        assert "news" not in broker.subscribed
-
-    with_slow_broker(test)
+# ------------------------------------------------------------------ an engine that takes its time
 
 
 def test_the_apis_subscribe_fails_when_the_engine_is_away_and_the_connection_lives() -> None:

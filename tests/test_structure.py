@@ -15,10 +15,15 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("server", "api", "transports"),
     ("client",),
     ("node",),
+    ("admission", "subscription_rules", "subscriptions", "history_options"),
+    ("positions", "catch_up", "recovered_cache"),
+    ("interest", "recovery"),
     ("auth", "hub", "engine"),
-    ("protocol", "_core", "_framing", "_wheel"),
+    ("delivery",),
+    ("protocol", "_channel", "_core", "_fossil", "_framing", "_wheel"),
     ("channels",),
     ("config",),
+    ("background",),
     ("errors", "limits", "model", "clock", "eager", "glob", "log", "trim", "__init__"),
 )
 """From top to bottom; a module imports from its own row and those below."""

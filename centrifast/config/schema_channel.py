@@ -55,36 +55,29 @@ class SharedPollOptions:
 class ChannelOptions:
     """What channels of one namespace do and who may do it; a namespace inherits nothing."""
 
-    presence: bool = option(False, "Keep the list of subscribers.", support=Support.WARNED)
-    join_leave: bool = option(False, "Produce join and leave events.", support=Support.WARNED)
-    force_push_join_leave: bool = option(
-        False, "Push them to every subscriber, asked or not.", support=Support.WARNED
-    )
+    presence: bool = option(False, "Keep the list of subscribers.")
+    join_leave: bool = option(False, "Produce join and leave events.")
+    force_push_join_leave: bool = option(False, "Push them to every subscriber, asked or not.")
     history_size: int = option(0, "Publications kept; 0 = no history.", min=0)
     history_ttl: float = option(0.0, "Time they are kept; whole seconds.", min=0)
     history_meta_ttl: float = option(
         0.0, "Lifetime of offset and epoch instead of `channel.history_meta_ttl`; whole seconds.", min=0
     )
-    force_positioning: bool = option(
-        False, "All subscriptions know their stream position.", support=Support.WARNED
-    )
-    allow_positioning: bool = option(False, "Clients may ask for positioning.", support=Support.WARNED)
-    force_recovery: bool = option(False, "All subscriptions are recoverable.", support=Support.WARNED)
-    allow_recovery: bool = option(False, "Clients may ask for recovery.", support=Support.WARNED)
+    force_positioning: bool = option(False, "All subscriptions know their stream position.")
+    allow_positioning: bool = option(False, "Clients may ask for positioning.")
+    force_recovery: bool = option(False, "All subscriptions are recoverable.")
+    allow_recovery: bool = option(False, "Clients may ask for recovery.")
     force_recovery_mode: str = option(
         "",
         "`stream` (or empty) recovers all missed publications, `cache` only the latest.",
         choices=("", "stream", "cache"),
-        support=Support.ACCEPTED,
     )
-    auto_cache_recover: bool = option(
-        False, "In cache mode send the latest publication on every subscribe.", support=Support.WARNED
-    )
+    auto_cache_recover: bool = option(False, "In cache mode send the latest publication on every subscribe.")
     allowed_delta_types: tuple[str, ...] = option(
-        (), "Delta algorithms a subscriber may negotiate.", choices=("fossil",), support=Support.WARNED
+        (), "Delta algorithms a subscriber may negotiate.", choices=("fossil",)
     )
-    delta_publish: bool = option(False, "Publish as if every call asked for delta.", support=Support.WARNED)
-    allow_tags_filter: bool = option(False, "Subscribers may filter by tags.", support=Support.WARNED)
+    delta_publish: bool = option(False, "Publish as if every call asked for delta.")
+    allow_tags_filter: bool = option(False, "Subscribers may filter by tags.")
     allow_subscribe_for_client: bool = option(False, "Authenticated users may subscribe.")
     allow_subscribe_for_anonymous: bool = option(
         False, "Extends `allow_subscribe_for_client` to anonymous users; no effect alone."
@@ -92,15 +85,9 @@ class ChannelOptions:
     allow_publish_for_client: bool = option(False, "Any authenticated client may publish.")
     allow_publish_for_subscriber: bool = option(False, "Subscribers may publish.")
     allow_publish_for_anonymous: bool = option(False, "Extends the two previous to anonymous users.")
-    allow_presence_for_client: bool = option(
-        False, "Any authenticated client may ask for presence.", support=Support.ACCEPTED
-    )
-    allow_presence_for_subscriber: bool = option(
-        False, "Subscribers may ask for presence.", support=Support.ACCEPTED
-    )
-    allow_presence_for_anonymous: bool = option(
-        False, "Extends the two previous to anonymous users.", support=Support.ACCEPTED
-    )
+    allow_presence_for_client: bool = option(False, "Any authenticated client may ask for presence.")
+    allow_presence_for_subscriber: bool = option(False, "Subscribers may ask for presence.")
+    allow_presence_for_anonymous: bool = option(False, "Extends the two previous to anonymous users.")
     allow_history_for_client: bool = option(False, "Any authenticated client may ask for history.")
     allow_history_for_subscriber: bool = option(False, "Subscribers may ask for history.")
     allow_history_for_anonymous: bool = option(False, "Extends the two previous to anonymous users.")

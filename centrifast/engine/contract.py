@@ -140,3 +140,10 @@ class PresenceManager(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+class Engine(msgspec.Struct, frozen=True):
+    """Both halves."""
+
+    broker: Broker
+    presence: PresenceManager

@@ -1,9 +1,11 @@
 """What the two encodings have in common: the contract that session and hub use."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from centrifast.protocol.wire import Command, Encoding, Pub, Push, Reply
+from msgspec import Raw
+
+from centrifast.protocol.wire import Command, EncodedPublications, Encoding, Pub, Push, Reply
 
 
 class MalformedError(Exception):
@@ -37,3 +39,9 @@ class Codec(Protocol):
 
     def encode_publication(self, channel: str, pub: Pub) -> bytes:
         """The hot message, ``Reply(push=Push(channel=channel, pub=pub))``: made once per publication."""
+
+    def text_payload(self, data: bytes) -> Raw:
+        """A payload in delta form: for JSON a string that holds it, for Protobuf the bytes (client protocol 7.3)."""
+
+    def encode_publications(self, publications: Sequence[Pub]) -> EncodedPublications:
+        """The publications of a subscribe result, for many results. Raises :class:`NotJsonError` (JSON only)."""

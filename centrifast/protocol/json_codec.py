@@ -15,7 +15,7 @@ from msgspec import DecodeError, Raw, Struct
 from centrifast.protocol.codec import MalformedError, NotJsonError
 from centrifast.protocol.schema import Field, Kind, fields_of, has_payload
 from centrifast.protocol.surrogates import without_lone_surrogates
-from centrifast.protocol.wire import NO_DATA, Command, Encoding, Pub, Push, Reply
+from centrifast.protocol.wire import NO_DATA, Command, EncodedPublications, Encoding, Pub, Push, Reply
 
 S = TypeVar("S", bound=Struct)
 
@@ -53,6 +53,14 @@ class JsonCodec:
     def encode_publication(self, channel: str, pub: Pub) -> bytes:
         """A publication push as one line without its newline; raises ``NotJsonError``. About 0.9 µs."""
         return _encode(Reply(push=Push(channel=channel, pub=_embeddable(pub))))
+
+    def text_payload(self, data: bytes) -> Raw:
+        """A JSON string that holds the payload; what is no UTF-8 is replaced."""
+        return Raw(_encode(data.decode(errors="replace")))
+
+    def encode_publications(self, publications: Sequence[Pub]) -> EncodedPublications:
+        """A JSON array, copied as it is into each result."""
+        return EncodedPublications(Raw(_encode([_embeddable(publication) for publication in publications])))
 
 
 # ---------------------------------------------------------------- decoding
@@ -168,7 +176,9 @@ def _fit_required_list(items: Sequence[Struct]) -> Sequence[Struct]:
     return [_embeddable(item) for item in items]
 
 
-def _fit_list(items: Sequence[Struct]) -> Sequence[Struct] | None:
+def _fit_list(items: Sequence[Struct] | EncodedPublications) -> Sequence[Struct] | Raw | None:
+    if isinstance(items, EncodedPublications):
+        return items.data
     return _fit_required_list(items) if items else None
 
 

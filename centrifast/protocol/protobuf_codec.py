@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 from centrifast.protocol import client_pb2
 from centrifast.protocol.codec import MalformedError
 from centrifast.protocol.schema import Field, Kind, fields_of
-from centrifast.protocol.wire import Command, Encoding, Pub, Push, Reply
+from centrifast.protocol.wire import Command, EncodedPublications, Encoding, Pub, Push, Reply
 
 _MAX_VARINT_SIZE = 10  # bytes of a 64-bit value, seven bits each (Protobuf encoding guide)
 
@@ -67,6 +67,16 @@ class ProtobufCodec:
         push.pub.SetInParent()
         _write(push.pub, pub)
         return _with_length(message)
+
+    def text_payload(self, data: bytes) -> Raw:
+        """The payload itself."""
+        return Raw(data)
+
+    def encode_publications(self, publications: Sequence[Pub]) -> EncodedPublications:
+        """A message with nothing else in it, merged into each result."""
+        message = client_pb2.SubscribeResult()
+        _write_structs(message, "publications", publications)
+        return EncodedPublications(Raw(message.SerializeToString()))
 
 
 def _read_varint(data: bytes, position: int) -> tuple[int, int]:
@@ -165,7 +175,10 @@ def _write_struct(message: Message, name: str, value: Struct) -> None:
     _write(child, value)
 
 
-def _write_structs(message: Message, name: str, values: Sequence[Struct]) -> None:
+def _write_structs(message: Message, name: str, values: Sequence[Struct] | EncodedPublications) -> None:
+    if isinstance(values, EncodedPublications):
+        message.MergeFromString(bytes(values.data))
+        return
     children = getattr(message, name)
     for value in values:
         _write(children.add(), value)

@@ -195,12 +195,18 @@ class Pub(Struct, frozen=True, omit_defaults=True):
     epoch: str = ""
 
 
+class EncodedPublications(Struct, frozen=True):
+    """A list of publications as it stands in a message of one encoding: made once, put into many results."""
+
+    data: Raw
+
+
 class SubscribeResult(Struct, frozen=True, omit_defaults=True):
     expires: bool = False
     ttl: int = 0
     recoverable: bool = False
     epoch: str = ""
-    publications: Sequence[Pub] | None = None
+    publications: Sequence[Pub] | EncodedPublications | None = None
     recovered: bool = False
     offset: int = 0
     positioned: bool = False

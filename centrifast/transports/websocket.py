@@ -48,7 +48,7 @@ class WebSocketEndpoint:
 
     def upgrade(self, transport: asyncio.Transport, request: Request, rest: bytes) -> UpgradeRefusal | None:
         """Take the connection over, or say why not."""
-        if not self._node.admits_connection():
+        if not self._node.admission.admits():
             return FULL
         if not self._origins.allows(request.headers.get("origin")):
             return FORBIDDEN

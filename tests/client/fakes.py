@@ -28,6 +28,7 @@ from centrifast.config.schema import (
 from centrifast.engine.contract import (
     Broker,
     BrokerEvents,
+    Engine,
     History,
     HistoryFilter,
     HistoryOptions,
@@ -35,8 +36,10 @@ from centrifast.engine.contract import (
     PublishResult,
 )
 from centrifast.engine.memory import MemoryBroker
+from centrifast.engine.presence import MemoryPresence
 from centrifast.errors import DisconnectCode, ErrorCode, UnsubscribeCode
 from centrifast.hub import Hub
+from centrifast.model import ClientInfo
 from centrifast.node import Node
 from centrifast.protocol import wire
 from centrifast.protocol.codec import Codec
@@ -291,13 +294,20 @@ class Server:
         self.turns = Turns()
         self.drain = Drain(self.turns.call_soon, self.config.client.queue_max_size)
         self.wheel = TimingWheel(time.monotonic())
-        self.hub = Hub(
-            self.drain, {VARIANTS[encoding]: codec.encode_publication for encoding, codec in CODECS.items()}
-        )
+        self.hub = Hub(self.drain)
         self.broker = broker or MemoryBroker(self.clock)
+        self.presence = MemoryPresence(self.clock)
         client = self.config.client
         tokens = TokenVerifier(client.token, skip_signature=False, clock=self.clock)
-        self.node = Node(self.config, self.clock, self.hub, self.broker, tokens, "test")
+        self.node = Node(
+            self.config,
+            self.clock,
+            self.hub,
+            {VARIANTS[encoding]: codec for encoding, codec in CODECS.items()},
+            Engine(self.broker, self.presence),
+            (tokens, tokens),
+            "test",
+        )
         self._elapsed = 0.0
         self._clients: list[Far] = []
         done(self.node.start())
@@ -411,6 +421,14 @@ class SlowBroker:
         await self._wait("publish", channel)
         return await self.inner.publish(channel, data, options)
 
+    async def publish_join(self, channel: str, info: ClientInfo) -> None:
+        await self._wait("join", channel)
+        await self.inner.publish_join(channel, info)
+
+    async def publish_leave(self, channel: str, info: ClientInfo) -> None:
+        await self._wait("leave", channel)
+        await self.inner.publish_leave(channel, info)
+
     async def history(self, channel: str, wanted: HistoryFilter, options: HistoryOptions) -> History:
         await self._wait("history", channel)
         return await self.inner.history(channel, wanted, options)
@@ -454,11 +472,15 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def with_slow_broker(test: Callable[[Server, SlowBroker], Awaitable[None]], **options: Any) -> None:
+def with_slow_broker(
+    test: Callable[[Server, SlowBroker], Awaitable[None]],
+    kind: type[SlowBroker] = SlowBroker,
+    **options: Any,
+) -> None:
     """Run *test* on a loop, with a server whose broker is slow. No task may be left over."""
 
     async def run() -> None:
-        broker = SlowBroker(MemoryBroker(FakeClock(NOW)))
+        broker = kind(MemoryBroker(FakeClock(NOW)))
         server = Server(config(**options), broker)
         try:
             await test(server, broker)

@@ -94,18 +94,11 @@ def test_what_would_change_delivery_or_security_forbids_a_start(tree: dict[str, 
 @pytest.mark.parametrize(
     "path",
     [
-        "channel.without_namespace.presence",
-        "channel.without_namespace.join_leave",
-        "channel.without_namespace.allow_positioning",
-        "channel.without_namespace.force_recovery",
-        "channel.without_namespace.delta_publish",
-        "channel.without_namespace.allow_tags_filter",
         "prometheus.enabled",
         "admin.enabled",
         "swagger.enabled",
         "graphite.enabled",
         "opentelemetry.enabled",
-        "client.subscribe_to_user_personal_channel.enabled",
     ],
 )
 def test_what_would_not_is_a_warning(path: str) -> None:

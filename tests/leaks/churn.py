@@ -41,11 +41,11 @@ def use_extensions(folder: Path) -> None:
 
 def live_objects() -> dict[str, int] | None:
     """Objects of the extensions that are alive, or None with a release build."""
-    from centrifast import _core
+    from centrifast import _channel, _core
     from centrifast.transports import _connection
 
-    core, connection = _core.live_objects(), _connection.live_objects()
-    return None if core is None or connection is None else {**core, **connection}
+    counts = [module.live_objects() for module in (_core, _channel, _connection)]
+    return {name: count for part in counts if part for name, count in part.items()} or None
 
 
 def resident() -> int:

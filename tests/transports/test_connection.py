@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from centrifast._core import Channel
+from centrifast._channel import Channel
 from centrifast.errors import FORCE_DISCONNECT
 from centrifast.limits import WEBSOCKET_CLOSE_TIMEOUT
 from centrifast.transports._connection import Connection
+from tests.core_fakes import say
 from tests.in_process_server import ECHO_PATH, WAIT, InProcessServer
 from tests.raw_websocket import (
     ACCEPT,
@@ -411,7 +412,7 @@ def test_a_bug_at_the_end_gives_the_next_connection_nothing_of_this_one(server: 
     assert "a bug" in server.take_errors()[0]
     with server.echo() as other:
         check_works(other)
-        server.call(lambda: channel.broadcast(server.json, b"secret"))
+        server.call(lambda: say(channel, server.json, b"secret"))
         check_works(other)
         say_goodbye(other)
     assert len(channel) == 0

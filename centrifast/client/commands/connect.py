@@ -3,21 +3,37 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from msgspec import Raw
+from msgspec import Raw, Struct
+from msgspec.structs import replace
 
-from centrifast import __version__, errors, log
+from centrifast import __version__, eager, errors, log
 from centrifast.auth.claims import ConnectionClaims, SubscriptionOptions
-from centrifast.auth.tokens import InvalidTokenError, TokenExpiredError
 from centrifast.client import permissions
+from centrifast.client.commands.credentials import connection_claims
 from centrifast.client.commands.expiry import time_to_live
+from centrifast.client.commands.results import subscribe_result
 from centrifast.errors import ClientError, Disconnect
 from centrifast.hub import Subscription
-from centrifast.protocol.wire import NO_DATA, ConnectRequest, ConnectResult, SubscribeRequest, SubscribeResult
+from centrifast.model import StreamPosition
+from centrifast.protocol.wire import ConnectRequest, ConnectResult, SubscribeRequest, SubscribeResult
+from centrifast.subscription_rules import Wishes, make_subscription, resume_of
+from centrifast.subscriptions import Resume
 
 if TYPE_CHECKING:
     from centrifast.client.session import Session
 
 ANONYMOUS = ConnectionClaims(user="")
+NO_REQUEST = SubscribeRequest()
+NO_OPTIONS = SubscriptionOptions()
+
+
+class Wanted(Struct, frozen=True):
+    """A server-side subscription to be made."""
+
+    subscription: Subscription
+    resume: Resume | None
+    data: bytes
+    was_recovering: bool
 
 
 async def handle_connect(session: "Session", request: ConnectRequest) -> ConnectResult:
@@ -26,26 +42,24 @@ async def handle_connect(session: "Session", request: ConnectRequest) -> Connect
         raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
     node = session.node
     client = node.config.client
-    claims = credentials(session, request.token)
+    claims = await credentials(session, request.token)
     check_user(session, claims, has_token=bool(request.token))
     ttl = 0 if client.insecure else time_to_live(claims.expire_at, node.clock)
+    session.user, session.conn_info = claims.user, claims.info
+    session.expires_at = (claims.expire_at or 0) if ttl else 0
     wanted = server_side_subscriptions(session, claims, request.subs)
     if len(wanted) > client.channel_limit:
         raise Disconnect(errors.CHANNEL_LIMIT)
-    prepared = await prepare_all(session, wanted, claims)
+    await leave_one_connection(session)
+    await prepare_all(session, wanted)
     check_user(session, claims, has_token=bool(request.token))  # again: others may have connected meanwhile
-    session.become(claims.user, claims.info, (claims.expire_at or 0) if ttl else 0)
-    subs = {
-        channel: SubscribeResult(data=Raw(wanted[channel].data) if wanted[channel].data else NO_DATA)
-        for channel, subscription in prepared.items()
-        if node.start_subscription(session, channel, subscription)
-    }
+    session.become_connected()
     return ConnectResult(
         client=session.client,
         version=f"centrifast {__version__}",
         expires=ttl > 0,
         ttl=ttl,
-        subs=subs or None,
+        subs=start_all(session, wanted) or None,
         ping=max(0, int(client.ping_interval)),
         pong=client.ping_interval > 0 and client.pong_timeout > 0,
         time=int(node.clock.unix() * 1000) if client.connect_include_server_time else 0,
@@ -61,60 +75,143 @@ def check_user(session: "Session", claims: ConnectionClaims, *, has_token: bool)
         raise Disconnect(errors.CONNECTION_LIMIT)
 
 
-async def prepare_all(
-    session: "Session", wanted: Mapping[str, SubscriptionOptions], claims: ConnectionClaims
-) -> dict[str, Subscription]:
-    """Prepare the server-side subscriptions; nothing of them may be pushed before the connect reply."""
-    prepared = {}
-    for channel, options in wanted.items():
-        subscription = Subscription(
-            server_side=True, chan_info=options.info, from_token=channel in claims.subs
-        )
-        await session.node.prepare_subscription(session, channel, subscription)
-        session.check_open()
-        prepared[channel] = subscription
-    return prepared
-
-
-def credentials(session: "Session", token: str) -> ConnectionClaims:
-    """The claims of the token, or the anonymous user where that is allowed."""
+async def credentials(session: "Session", token: str) -> ConnectionClaims:
+    """The claims of the token, or the anonymous user where that is allowed, or the user a trusted proxy names."""
     client = session.node.config.client
     if token:
-        try:
-            return session.node.tokens.verify_connection(token)
-        except InvalidTokenError as invalid:
-            log.info("connection token refused", client=session.client, detail=str(invalid))
-            raise Disconnect(errors.INVALID_TOKEN) from invalid
-        except TokenExpiredError as expired:
-            raise ClientError(errors.TOKEN_EXPIRED) from expired
+        return await connection_claims(session, token, expired=ClientError(errors.TOKEN_EXPIRED))
     if client.allow_anonymous_connect_without_token or client.insecure:
         return ANONYMOUS
+    if session.header_user:
+        return ConnectionClaims(user=session.header_user)
     raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
+
+
+# ------------------------------------------------- server-side subscriptions
 
 
 def server_side_subscriptions(
     session: "Session", claims: ConnectionClaims, own: Mapping[str, SubscribeRequest]
-) -> dict[str, SubscriptionOptions]:
-    """Channels of the token, and those of the client's own list that it could subscribe to (client protocol 8.1).
+) -> dict[str, Wanted]:
+    """Channels of the token, the personal one, and those of the client's own list that it could subscribe to.
 
-    Raises UNKNOWN_CHANNEL for the token's, Disconnect 3501 for the client's own.
+    Raises UNKNOWN_CHANNEL for the first two, Disconnect 3501 for the client's own (client protocol 8.1).
     """
-    rules = session.node.rules
-    wanted = dict(claims.subs)
-    for channel in wanted:
-        rules.options_of(channel)
-    for channel in own:
-        if channel in wanted:
-            continue
-        try:
-            options = rules.options_of(channel)
-        except ClientError as unknown:
-            raise Disconnect(errors.BAD_REQUEST_DISCONNECT) from unknown
-        if permissions.may_have_at_connect(
-            rules, channel, options, claims.user, insecure=session.node.config.client.insecure
-        ):
-            wanted[channel] = SubscriptionOptions()
+    wanted = {
+        channel: make_wanted(session, channel, options, own.get(channel, NO_REQUEST), from_token=True)
+        for channel, options in claims.subs.items()
+    }
+    personal = personal_channel(session)
+    if personal and personal not in wanted:
+        wanted[personal] = make_wanted(session, personal, NO_OPTIONS, own.get(personal, NO_REQUEST))
+    for channel, request in own.items():
+        if channel not in wanted and may_have(session, channel):
+            wanted[channel] = make_wanted(session, channel, NO_OPTIONS, request)
     return wanted
+
+
+def may_have(session: "Session", channel: str) -> bool:
+    """Whether a channel of the client's own list is granted. Raises Disconnect 3501 for an unknown namespace."""
+    rules = session.node.rules
+    try:
+        options = rules.options_of(channel)
+    except ClientError as unknown:
+        raise Disconnect(errors.BAD_REQUEST_DISCONNECT) from unknown
+    insecure = session.node.config.client.insecure
+    return permissions.may_have_at_connect(rules, channel, options, session.user, insecure=insecure)
+
+
+def make_wanted(
+    session: "Session",
+    channel: str,
+    given: SubscriptionOptions,
+    request: SubscribeRequest,
+    *,
+    from_token: bool = False,
+) -> Wanted:
+    """What the server's options make of a channel; of the client's own request only position and delta count."""
+    options = session.node.rules.options_of(channel)
+    subscription = make_subscription(
+        options,
+        given.override,
+        Wishes(delta=request.delta == "fossil"),
+        server_side=True,
+        chan_info=given.info,
+        from_token=from_token,
+    )
+    position = StreamPosition(request.offset, request.epoch) if request.recover else None
+    resume = resume_of(options, subscription, position)
+    return Wanted(subscription, resume, given.data, request.recover or resume is not None)
+
+
+async def prepare_all(session: "Session", wanted: Mapping[str, Wanted]) -> None:
+    """Prepare the server-side subscriptions together. One failure fails them all; the session then lets go of them."""
+    node = session.node
+    requests = [
+        node.subscriptions.prepare(
+            session,
+            channel,
+            want.subscription,
+            node.histories.of(node.rules.options_of(channel)),
+            want.resume,
+        )
+        for channel, want in wanted.items()
+    ]
+    try:
+        await eager.all_of(requests)
+    except BaseException:
+        for channel in tuple(session.subscriptions):
+            node.subscriptions.remove(session, channel, deliver=False)
+        raise
+    session.check_open()
+
+
+def start_all(session: "Session", wanted: Mapping[str, Wanted]) -> dict[str, SubscribeResult]:
+    """Start what was prepared, in the step that queues the answer."""
+    node = session.node
+    results = {}
+    for channel, want in wanted.items():
+        recovery = node.subscriptions.start(session, channel, want.subscription)
+        if recovery is None:
+            continue  # the server's API took it away meanwhile
+        result = subscribe_result(
+            session.codec,
+            node.recovered,
+            channel,
+            want.subscription,
+            recovery,
+            want.resume,
+            was_recovering=want.was_recovering,
+        )
+        results[channel] = replace(result, data=Raw(want.data)) if want.data else result
+    return results
+
+
+# ----------------------------------------------------------- personal channel
+
+
+def personal_channel(session: "Session") -> str:
+    """The channel that every connection of the user is subscribed to; empty if there is none (3.6)."""
+    personal = session.node.config.client.subscribe_to_user_personal_channel
+    if not personal.enabled or not session.user:
+        return ""
+    return session.node.rules.personal_channel(personal.personal_channel_namespace, session.user)
+
+
+async def leave_one_connection(session: "Session") -> None:
+    """With ``single_connection`` the user's others are disconnected (3504). Raises Disconnect 3004."""
+    channel = personal_channel(session)
+    node = session.node
+    if not channel or not node.config.client.subscribe_to_user_personal_channel.single_connection:
+        return
+    try:
+        stats = await node.presence_stats(channel)
+    except ClientError as unknown:
+        log.error("single connection can not be enforced", client=session.client, detail=str(unknown))
+        raise Disconnect(errors.INTERNAL_SERVER_ERROR) from unknown
+    session.check_open()
+    if stats.num_clients:
+        await node.disconnect(session.user, whitelist=[session.client], disconnect=errors.CONNECTION_LIMIT)
 
 
 def start_timers(session: "Session") -> None:

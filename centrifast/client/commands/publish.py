@@ -6,6 +6,7 @@ from centrifast import errors
 from centrifast.client import permissions
 from centrifast.client.permissions import Publishing
 from centrifast.errors import ClientError, Disconnect
+from centrifast.hub import is_subscribed
 from centrifast.protocol.wire import PublishRequest, PublishResult
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ async def handle_publish(session: "Session", request: PublishRequest) -> Publish
         node.rules.options_of(channel),
         session.user,
         data,
-        subscribed=channel in session.subscriptions,
+        subscribed=is_subscribed(session, channel),
         insecure=node.config.client.insecure,
     )
     if decision is not Publishing.ALLOWED:

@@ -3,22 +3,26 @@
 from typing import TYPE_CHECKING
 
 from msgspec import Raw
+from msgspec.structs import replace
 
-from centrifast import errors, log
+from centrifast import errors
 from centrifast.auth.claims import SubscriptionClaims
-from centrifast.auth.tokens import InvalidTokenError, TokenExpiredError
 from centrifast.client import permissions
+from centrifast.client.commands.credentials import subscription_claims
 from centrifast.client.commands.expiry import time_to_live
+from centrifast.client.commands.results import subscribe_result
 from centrifast.client.permissions import Subscribing
+from centrifast.config.schema import ChannelOptions
 from centrifast.errors import ClientError, Disconnect
-from centrifast.hub import Subscription
+from centrifast.model import StreamPosition
+from centrifast.protocol.tags_filter import TagsFilter, compile_filter
 from centrifast.protocol.wire import NO_DATA, SubscribeRequest, SubscribeResult
+from centrifast.subscription_rules import REJECT_UNRECOVERED, Wishes, make_subscription, resume_of
 
 if TYPE_CHECKING:
     from centrifast.client.session import Session
 
 DELTA_TYPES = ("", "fossil")
-PLAIN = SubscribeResult()
 
 
 async def handle_subscribe(session: "Session", request: SubscribeRequest) -> SubscribeResult:
@@ -28,66 +32,98 @@ async def handle_subscribe(session: "Session", request: SubscribeRequest) -> Sub
         raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
     if node.rules.is_too_long(channel):
         raise ClientError(errors.BAD_REQUEST)
-    if channel in session.subscriptions:
-        raise ClientError(errors.ALREADY_SUBSCRIBED)
-    if len(session.subscriptions) >= node.config.client.channel_limit:
-        raise ClientError(errors.LIMIT_EXCEEDED)
+    check_room(session, channel)
+    options = node.rules.options_of(channel)
     decision = permissions.decide_subscribe(
         node.rules,
         channel,
-        node.rules.options_of(channel),
+        options,
         session.user,
         has_token=bool(request.token),
         insecure=node.config.client.insecure,
         subscription_type=request.type,
     )
+    claims = None
     if decision is Subscribing.TOKEN_DECIDES:
-        return await subscribe_with_token(session, request)
-    if decision is not Subscribing.ALLOWED:
+        claims = await subscription_claims(
+            session, request.token, channel, invalid=ClientError(errors.PERMISSION_DENIED)
+        )
+        check_room(session, channel)  # again: with concurrency others may have come in between
+    elif decision is not Subscribing.ALLOWED:
         raise ClientError(errors.NOT_AVAILABLE)  # a proxy would decide, and none is configured
-    if request.tf is not None:
-        raise ClientError(errors.BAD_REQUEST)
-    await subscribe(session, channel, Subscription(server_side=False))
-    return PLAIN
+    ttl = time_to_live(claims.expire_at, node.clock) if claims is not None else 0
+    result = await subscribe(session, request, options, claims)
+    if claims is None:
+        return result
+    data = Raw(claims.data) if claims.data else NO_DATA
+    return replace(result, expires=ttl > 0, ttl=ttl, data=data)
 
 
-async def subscribe(session: "Session", channel: str, subscription: Subscription) -> None:
+def check_room(session: "Session", channel: str) -> None:
+    """Refuse a channel that is held already, and one too many."""
+    if channel in session.subscriptions:
+        raise ClientError(errors.ALREADY_SUBSCRIBED)
+    if len(session.subscriptions) >= session.node.config.client.channel_limit:
+        raise ClientError(errors.LIMIT_EXCEEDED)
+
+
+async def subscribe(
+    session: "Session", request: SubscribeRequest, options: ChannelOptions, claims: SubscriptionClaims | None
+) -> SubscribeResult:
     """Make the session a subscriber; the reply must be queued before anything else is waited for."""
-    await session.node.prepare_subscription(session, channel, subscription)
+    node, channel = session.node, request.channel
+    wishes = wishes_of(session, request, options)
+    if claims is None:
+        subscription = make_subscription(options, wishes=wishes, server_side=False)
+    else:
+        subscription = make_subscription(
+            options,
+            claims.override,
+            wishes,
+            server_side=False,
+            chan_info=claims.info,
+            expires_at=claims.expire_at or 0,
+        )
+    position = StreamPosition(request.offset, request.epoch) if request.recover else None
+    or_fail = bool(request.flag & REJECT_UNRECOVERED)
+    resume = resume_of(options, subscription, position, or_fail=or_fail)
+    await node.subscriptions.prepare(session, channel, subscription, node.histories.of(options), resume)
     session.check_open()
-    if not session.node.start_subscription(session, channel, subscription):
+    recovery = node.subscriptions.start(session, channel, subscription)
+    if recovery is None:
         raise ClientError(errors.PERMISSION_DENIED)  # the server's API took it away meanwhile
-
-
-async def subscribe_with_token(session: "Session", request: SubscribeRequest) -> SubscribeResult:
-    """The token alone decides (server specification 5.5)."""
-    claims = subscription_claims(session, request)
-    ttl = time_to_live(claims.expire_at, session.node.clock)
-    if request.tf is not None:
-        raise ClientError(errors.BAD_REQUEST)
-    expires_at = claims.expire_at or 0
-    subscription = Subscription(server_side=False, chan_info=claims.info, expires_at=expires_at)
-    await subscribe(session, request.channel, subscription)
-    if ttl:
+    if subscription.expires_at or (subscription.presence and not session.refresh_at):
         session.schedule_wake()
-    return SubscribeResult(expires=ttl > 0, ttl=ttl, data=Raw(claims.data) if claims.data else NO_DATA)
+    return subscribe_result(
+        session.codec,
+        node.recovered,
+        channel,
+        subscription,
+        recovery,
+        resume,
+        was_recovering=request.recover or resume is not None,
+    )
 
 
-def subscription_claims(session: "Session", request: SubscribeRequest) -> SubscriptionClaims:
-    """Claims of a token for this channel, this user and this client. Raises 103, 109 or Disconnect 3500."""
+def wishes_of(session: "Session", request: SubscribeRequest, options: ChannelOptions) -> Wishes:
+    """What the client asks for and may have; the rest is ignored. Raises BAD_REQUEST for a filter it may not have."""
+    user, insecure = session.user, session.node.config.client.insecure
+    return Wishes(
+        positioned=request.positioned and permissions.may_position(options, user, insecure=insecure),
+        recoverable=request.recoverable and permissions.may_recover(options, user, insecure=insecure),
+        join_leave=request.join_leave and permissions.may_see_join_leave(options, user, insecure=insecure),
+        delta=bool(request.delta),
+        filter=filter_of(request, options),
+    )
+
+
+def filter_of(request: SubscribeRequest, options: ChannelOptions) -> TagsFilter | None:
+    """The tags filter; refused where the namespace has none, and together with deltas (client protocol 13)."""
+    if request.tf is None:
+        return None
+    if not options.allow_tags_filter or request.delta:
+        raise ClientError(errors.BAD_REQUEST)
     try:
-        claims = session.node.subscription_tokens.verify_subscription(request.token)
-    except InvalidTokenError as invalid:
-        log.info("subscription token refused", client=session.client, detail=str(invalid))
-        raise ClientError(errors.PERMISSION_DENIED) from invalid
-    except TokenExpiredError as expired:
-        raise ClientError(errors.TOKEN_EXPIRED) from expired
-    if claims.channel != request.channel or not is_for(claims, session):
-        log.info("subscription token is for somebody or something else", client=session.client)
-        raise Disconnect(errors.INVALID_TOKEN)
-    return claims
-
-
-def is_for(claims: SubscriptionClaims, session: "Session") -> bool:
-    """Whether the token was made for this user and, if it names one, this connection."""
-    return claims.user == session.user and claims.client in ("", session.client)
+        return compile_filter(request.tf)
+    except ValueError as invalid:
+        raise ClientError(errors.BAD_REQUEST) from invalid

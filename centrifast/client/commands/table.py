@@ -3,7 +3,16 @@
 from typing import TYPE_CHECKING
 
 from centrifast import errors
-from centrifast.client.commands import connect, publish, refresh, rpc, subscribe, unavailable, unsubscribe
+from centrifast.client.commands import (
+    connect,
+    history,
+    presence,
+    publish,
+    refresh,
+    rpc,
+    subscribe,
+    unsubscribe,
+)
 from centrifast.errors import Disconnect
 from centrifast.protocol.wire import Command, Reply
 
@@ -22,23 +31,30 @@ async def handle(session: "Session", command: Command) -> Reply:
     if command.publish is not None:
         return Reply(id=command.id, publish=await publish.handle_publish(session, command.publish))
     if command.presence is not None:
-        unavailable.refuse_channel_command(session, command.presence.channel)
+        return Reply(id=command.id, presence=await presence.handle_presence(session, command.presence))
     if command.presence_stats is not None:
-        unavailable.refuse_channel_command(session, command.presence_stats.channel)
+        stats = await presence.handle_presence_stats(session, command.presence_stats)
+        return Reply(id=command.id, presence_stats=stats)
     if command.history is not None:
-        unavailable.refuse_channel_command(session, command.history.channel)
+        return Reply(id=command.id, history=await history.handle_history(session, command.history))
     if command.rpc is not None:
         return Reply(id=command.id, rpc=rpc.handle_rpc(session, command.rpc))
     if command.send is not None:
         raise Disconnect(errors.NOT_AVAILABLE_DISCONNECT)  # nothing here receives it (client protocol 3.10)
     if command.refresh is not None:
-        return Reply(id=command.id, refresh=refresh.handle_refresh(session, command.refresh))
+        return Reply(id=command.id, refresh=await refresh.handle_refresh(session, command.refresh))
     if command.sub_refresh is not None:
-        return Reply(id=command.id, sub_refresh=refresh.handle_sub_refresh(session, command.sub_refresh))
+        return Reply(
+            id=command.id, sub_refresh=await refresh.handle_sub_refresh(session, command.sub_refresh)
+        )
     raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
 
 
 def after_reply(session: "Session", command: Command) -> None:
-    """What must follow the reply: the ping timer starts when the client knows of it."""
+    """What must follow the reply: others hear of the client, and timers start, when it knows of both."""
     if command.connect is not None:
+        for channel in tuple(session.subscriptions):
+            session.node.subscriptions.announce(session, channel)
         connect.start_timers(session)
+    elif command.subscribe is not None:
+        session.node.subscriptions.announce(session, command.subscribe.channel)

@@ -17,5 +17,5 @@ def handle_unsubscribe(session: "Session", request: UnsubscribeRequest) -> Unsub
     if not request.channel:
         raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
     if request.channel in session.subscriptions:
-        session.node.remove_subscription(session, request.channel, deliver=True)
+        session.node.subscriptions.remove(session, request.channel, deliver=True)
     return DONE

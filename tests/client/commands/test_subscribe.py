@@ -235,4 +235,5 @@ def test_wishes_for_features_that_are_missing_are_ignored(server: Server, encodi
         "recoverable": True,
         "flag": 1,
     }
-    assert client.ask(subscribe(2, "news", join_leave=True, delta="fossil", **wishes)) == [subscribed(2)]
+    replies = client.ask(subscribe(2, "news", join_leave=True, delta="fossil", **wishes))
+    assert replies == [subscribed(2, was_recovering=True)]

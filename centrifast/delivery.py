@@ -1,0 +1,191 @@
+"""What each subscriber of a channel is sent: everybody who gets the same bytes stands in one group.
+
+A group is a ``Delivery`` and an encoding. The core keeps an array of sockets for each, so a publication is looked at
+once per group, never once per subscriber:
+
+    in step ─────▶ every publication, if it is the next one of the stream
+    ahead of it ─▶ nothing up to the offset that history has shown them already, then in step
+    lost ────────▶ nothing more: something is missing, and they are about to be told (client protocol 6.5)
+
+Subscribers who agreed on deltas get a whole payload first and stand in the group with a base from then on (7.2).
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import Enum, auto
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from centrifast._channel import IN_STEP, LOST, OLD, Channel
+from centrifast._core import Sink, Subscribers
+from centrifast._framing import Variant
+from centrifast.clock import Clock
+from centrifast.model import Publication, StreamPosition
+from centrifast.protocol.codec import Codec, NotJsonError
+from centrifast.protocol.forms import Forms
+from centrifast.protocol.tags_filter import TagsFilter
+from centrifast.protocol.wire import Push, Reply
+
+
+class Delivery(Struct, frozen=True):
+    """What a subscriber is sent.
+
+    *positioned*: in the order of the stream, without holes. *join_leave*: also who comes and goes. *delta*: patches,
+    as soon as it *has_base*. *filter*: only publications with matching tags. *ahead* is the offset up to which the
+    subscriber knows the stream already, 0 = as far as the channel. *is_lost*: nothing more.
+    """
+
+    positioned: bool = False
+    join_leave: bool = False
+    delta: bool = False
+    has_base: bool = False
+    ahead: int = 0
+    is_lost: bool = False
+    filter: TagsFilter | None = None
+
+    @property
+    def in_step(self) -> bool:
+        """Whether it shares the channel's position."""
+        return self.positioned and not self.ahead and not self.is_lost
+
+
+PLAIN = Delivery()
+"""Every publication, as it is; the usual one."""
+
+
+class Outcome(Struct, frozen=True):
+    """Who could not be given something: *refused* speak JSON and the payload is none; with *lost* some missed one."""
+
+    refused: Sequence[Sink] = ()
+    lost: bool = False
+
+
+DELIVERED = Outcome()
+
+
+class Form(Enum):
+    """How a group gets a publication."""
+
+    NOTHING = auto()
+    PLAIN = auto()
+    FULL = auto()
+    PATCH = auto()
+
+
+class Deliverer:
+    """Gives publications and pushes to the groups of a channel. *max_lag* in seconds, 0 = publications never age."""
+
+    def __init__(self, codecs: Mapping[Variant, Codec], clock: Clock, max_lag: float = 0.0) -> None:
+        self._codecs = codecs
+        self._clock = clock
+        self._max_lag = max_lag
+
+    def publish(
+        self,
+        channel: Channel,
+        publication: Publication,
+        position: StreamPosition,
+        previous: Publication | None = None,
+    ) -> Outcome:
+        """Give a publication to all local subscribers; *previous* as in ``BrokerEvents.on_publication``."""
+        step = _Step(channel, publication, position, is_late=self._is_late(publication))
+        forms = Forms(channel.name, publication, previous)
+        refused: list[Sink] = []
+        moves: list[tuple[Subscribers, Delivery]] = []
+        for array in channel.arrays:
+            group: Delivery = array.group
+            form, then = (Form.PLAIN, group) if group is PLAIN else step.form_for(group)
+            if then is not group:
+                moves.append((array, then))
+            if form is Form.NOTHING:
+                continue
+            codec = self._codecs[array.variant]
+            try:
+                if form is Form.PLAIN:
+                    message = forms.plain(codec)
+                else:
+                    message = forms.full(codec) if form is Form.FULL else forms.patch(codec)
+            except NotJsonError:
+                refused.extend(array.sinks())
+            else:
+                array.broadcast(message)
+        moves.sort(key=lambda move: not move[1].is_lost)  # before others join a group whose members are lost
+        for array, then in moves:
+            channel.regroup(array, then)
+        return Outcome(tuple(refused), step.has_lost) if refused or step.has_lost else DELIVERED
+
+    def _is_late(self, publication: Publication) -> bool:
+        """Whether it was under way for longer than ``client.channel_position_max_time_lag``."""
+        if self._max_lag <= 0 or not publication.time_ms:
+            return False
+        return self._clock.unix() * 1000 - publication.time_ms > self._max_lag * 1000
+
+    def push(self, channel: Channel, push: Push) -> Outcome:
+        """Give a join or leave to those who asked for them."""
+        made: dict[Variant, bytes] = {}
+        refused: list[Sink] = []
+        for array in channel.arrays:
+            if not array.group.join_leave or array.group.is_lost:
+                continue
+            try:
+                message = made.get(array.variant)
+                if message is None:
+                    message = made[array.variant] = self._codecs[array.variant].encode(Reply(push=push))
+            except NotJsonError:
+                refused.extend(array.sinks())
+            else:
+                array.broadcast(message)
+        return Outcome(tuple(refused)) if refused else DELIVERED
+
+
+class _Step:
+    """What one publication is for each group (client protocol 6.5, 7.2, 9.1)."""
+
+    def __init__(
+        self, channel: Channel, publication: Publication, position: StreamPosition, *, is_late: bool
+    ) -> None:
+        self._publication = publication
+        self._offset = position.offset
+        self._is_late = is_late
+        self._same_stream = channel.epoch in ("", position.epoch)
+        self._verdict = channel.advance(position.offset, position.epoch) if position.offset else IN_STEP
+        self.has_lost = False
+
+    def form_for(self, group: Delivery) -> tuple[Form, Delivery]:
+        """The form that a group gets, and the group its members are in afterwards."""
+        if group.is_lost:
+            return Form.NOTHING, group
+        then = group
+        if group.positioned and self._offset:
+            if self._is_missing_something(group):
+                self.has_lost = True
+                return Form.NOTHING, lost(group)
+            if self._is_known_to(group):
+                return Form.NOTHING, group
+            if group.ahead:
+                then = replace(group, ahead=0)
+        if group.filter is not None and not group.filter.matches(self._publication.tags):
+            return Form.NOTHING, then
+        if not group.delta:
+            return Form.PLAIN, then
+        has_base = (
+            group.positioned and self._offset > 0
+        )  # what is no part of the stream is no base of the next
+        if has_base != then.has_base:
+            then = replace(then, has_base=has_base)
+        return Form.PATCH if group.has_base else Form.FULL, then
+
+    def _is_missing_something(self, group: Delivery) -> bool:
+        if self._is_late:
+            return True
+        if group.ahead:
+            return not self._same_stream or self._offset > group.ahead + 1
+        return self._verdict == LOST
+
+    def _is_known_to(self, group: Delivery) -> bool:
+        return self._offset <= group.ahead if group.ahead else self._verdict == OLD
+
+
+def lost(group: Delivery) -> Delivery:
+    """The group of those who missed something."""
+    return replace(group, is_lost=True)

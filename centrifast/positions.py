@@ -1,0 +1,182 @@
+"""Keeps positioned subscribers honest: whoever missed something is told (client protocol 6.5).
+
+A publication that does not follow the last one shows a loss at once (``delivery``). A channel in which nothing comes
+any more shows nothing, so its position is compared with the engine's now and then: once per channel, not once per
+subscriber. A publication since the last look is as good as a comparison.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+
+from centrifast import log
+from centrifast._channel import Channel
+from centrifast._core import Sink
+from centrifast.clock import Clock, TimerHandle
+from centrifast.delivery import lost
+from centrifast.errors import INSUFFICIENT_STATE, UNSUBSCRIBE_INSUFFICIENT_STATE
+from centrifast.limits import LOST_BATCH, POSITION_CHECK_PAUSE, POSITION_CHECKS_AT_ONCE
+from centrifast.model import StreamPosition
+
+TICK = 1.0
+"""Seconds between two looks at which channels are due."""
+
+ReadTop = Callable[[str], Awaitable[StreamPosition]]
+
+
+def lose_all(channel: Channel) -> None:
+    """Every positioned subscriber has missed something."""
+    for array in tuple(channel.arrays):
+        if array.group.positioned and not array.group.is_lost:
+            channel.regroup(array, lost(array.group))
+
+
+class Losses:
+    """Tells the lost, some at a time: they may be 100,000."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._queue: deque[tuple[Channel, Iterator[Sink]]] = deque()
+        self._timer: TimerHandle | None = None
+
+    def add(self, channel: Channel) -> None:
+        """Tell those of *channel* who are in a lost group."""
+        for array in channel.arrays:
+            if array.group.is_lost:
+                self._queue.append((channel, iter(array.sinks())))
+        if self._timer is None:
+            self._timer = self._clock.call_later(0, self._tell_some)
+
+    def close(self) -> None:
+        """Tell nobody any more."""
+        self._queue.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tell_some(self) -> None:
+        self._timer = None
+        left = LOST_BATCH
+        while self._queue and left:
+            channel, sinks = self._queue[0]
+            for sink in sinks:
+                self._tell(channel, sink)
+                left -= 1
+                if not left:
+                    break
+            else:
+                self._queue.popleft()
+        if self._queue:
+            self._timer = self._clock.call_later(0, self._tell_some)
+
+    def _tell(self, channel: Channel, sink: Sink) -> None:
+        group = channel.group_of(sink)
+        if group is None or not group.is_lost:
+            return  # it has left, or come back, since it was lost
+        session = sink.owner.handler
+        if session.subscriptions[channel.name].server_side:
+            session.disconnect(INSUFFICIENT_STATE)
+        else:
+            session.unsubscribe(channel.name, UNSUBSCRIBE_INSUFFICIENT_STATE)
+
+
+class PositionWatch:
+    """Compares quiet channels with the engine. *read_top* raises ConnectionError or TimeoutError: looked at later."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        channels: Mapping[str, Channel],
+        losses: Losses,
+        read_top: ReadTop,
+        check_delay: float,
+    ) -> None:
+        self._clock = clock
+        self._channels = channels
+        self._losses = losses
+        self._read_top = read_top
+        self._check_delay = check_delay
+        self._watched: set[str] = set()
+        self._due: deque[tuple[float, str, int]] = deque()  # when, channel, its offset when it was put here
+        self._timer: TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look every ``TICK`` seconds; a delay of 0 or less switches the checks off."""
+        if self._check_delay > 0:
+            self._timer = self._clock.call_later(TICK, self._tick)
+
+    async def close(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def watch(self, channel: Channel) -> None:
+        """Check *channel* as long as it has subscribers in step."""
+        if channel.name not in self._watched:
+            self._watched.add(channel.name)
+            self._put_back(channel)
+
+    def _put_back(self, channel: Channel) -> None:
+        self._due.append((self._clock.monotonic() + self._check_delay, channel.name, channel.offset))
+
+    def _tick(self) -> None:
+        self._timer = self._clock.call_later(TICK, self._tick)
+        if self._task is not None:
+            return
+        quiet = self._take_quiet()
+        if quiet:
+            self._task = asyncio.get_running_loop().create_task(self._check_all(quiet))
+            self._task.add_done_callback(self._checked)
+
+    def _checked(self, task: "asyncio.Task[None]") -> None:
+        self._task = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("position check failed", detail=repr(error))
+
+    def _take_quiet(self) -> list[Channel]:
+        """Channels that are due and in which nothing has come since they were put in line."""
+        now, quiet = self._clock.monotonic(), []
+        while self._due and self._due[0][0] <= now:
+            _, name, offset = self._due.popleft()
+            channel = self._channels.get(name)
+            if channel is None or not any(array.group.positioned for array in channel.arrays):
+                self._watched.discard(name)
+            elif channel.offset != offset:
+                self._put_back(channel)
+            else:
+                quiet.append(channel)
+        return quiet
+
+    async def _check_all(self, quiet: list[Channel]) -> None:
+        for start in range(0, len(quiet), POSITION_CHECKS_AT_ONCE):
+            batch = quiet[start : start + POSITION_CHECKS_AT_ONCE]
+            suspects = await self._behind(batch)
+            if suspects:  # perhaps a publication was on its way when the top was read
+                await self._pause()
+            for channel in await self._behind(suspects):
+                lose_all(channel)
+                self._losses.add(channel)
+            for channel in batch:
+                self._put_back(channel)
+            await asyncio.sleep(0)
+
+    async def _behind(self, channels: list[Channel]) -> list[Channel]:
+        agree = await asyncio.gather(*map(self._agrees, channels))
+        return [channel for channel, agrees in zip(channels, agree, strict=True) if not agrees]
+
+    async def _agrees(self, channel: Channel) -> bool:
+        try:
+            top = await self._read_top(channel.name)
+        except (ConnectionError, TimeoutError):
+            return True  # nothing is known: looked at again when it is due
+        return (channel.offset, channel.epoch) == (top.offset, top.epoch)
+
+    async def _pause(self) -> None:
+        """A wait by the clock."""
+        woken = asyncio.Event()
+        self._clock.call_later(POSITION_CHECK_PAUSE, woken.set)
+        await woken.wait()
