@@ -1,15 +1,11 @@
-"""One session: its states, the order of commands, and what happens while one of them waits (client protocol 3)."""
+"""One session: its pings, its end, and what comes first when the engine takes its time (client protocol 3)."""
 
 import pytest
-from msgspec import Raw
 
 from centrifast import errors
 from centrifast._core import WRITE_FAILED
-from centrifast.client.session import State
+from centrifast.client.state import State
 from centrifast.config.schema import ChannelOptions
-from centrifast.engine.contract import PublishOptions, PublishResult
-from centrifast.engine.memory import MemoryBroker
-from centrifast.errors import DisconnectCode
 from centrifast.protocol import wire
 from centrifast.protocol.wire import (
     Command,
@@ -17,9 +13,6 @@ from centrifast.protocol.wire import (
     Encoding,
     Push,
     Reply,
-    RPCRequest,
-    SendRequest,
-    UnsubscribeResult,
 )
 from tests.client.conftest import Serve
 from tests.client.fakes import (
@@ -36,140 +29,14 @@ from tests.client.fakes import (
     subscribe,
     subscribed,
     token,
-    unsubscribe,
     unsubscribed,
     with_slow_broker,
 )
-from tests.fakes import FakeClock
 
 BOTH = pytest.mark.parametrize("encoding", Encoding)
 CONNECT = Command(id=1, connect=ConnectRequest())
 PONG = Command()
 PUBLISHED = Reply(id=9, publish=wire.PublishResult())
-
-
-def left(id_: int) -> Reply:
-    return Reply(id=id_, unsubscribe=UnsubscribeResult())
-
-
-# ------------------------------------------------------------------ commands of one frame
-
-
-@BOTH
-def test_commands_of_one_frame_are_answered_in_their_order(server: Server, encoding: Encoding) -> None:
-    client = server.open(encoding)
-    replies = client.ask(CONNECT, subscribe(2, "news"), subscribe(3, "nowhere:1"), unsubscribe(4, "news"))
-    assert [reply.id for reply in replies] == [1, 2, 3, 4]
-    assert replies[1:] == [subscribed(2), error(3, errors.UNKNOWN_CHANNEL), left(4)]
-
-
-@BOTH
-def test_ids_are_echoed_whatever_they_are(server: Server, encoding: Encoding) -> None:
-    client = server.open(encoding)
-    replies = client.ask(
-        Command(id=2**32 - 1, connect=ConnectRequest()), subscribe(5, "a"), subscribe(5, "b")
-    )
-    assert [reply.id for reply in replies] == [2**32 - 1, 5, 5]
-
-
-@BOTH
-def test_the_reply_precedes_publications_of_the_same_frame(server: Server, encoding: Encoding) -> None:
-    client = server.connect(encoding)
-    first, *_ = client.ask(subscribe(2, "news"), publish(3, "news", b"1"))
-    assert first == subscribed(2)
-
-
-@pytest.mark.parametrize(
-    ("encoding", "rest"),
-    [
-        (Encoding.JSON, b"\n{"),
-        (Encoding.JSON, b"\n\n"),
-        (Encoding.JSON, b'\n{"id":"3","rpc":{}}'),
-        (Encoding.JSON, b'{"id":3,"rpc":{}}'),
-        (Encoding.PROTOBUF, b"\x05\x08\x01"),
-        (Encoding.PROTOBUF, b"\x02\xff\xff"),
-    ],
-)
-def test_commands_before_a_malformed_one_take_effect(server: Server, encoding: Encoding, rest: bytes) -> None:
-    listener, client = server.subscriber("news"), server.connect(encoding)
-    whole_frame_is_one_line = rest.startswith(b"{")
-    client.write(client.frame(publish(9, "news", b"1")) + rest)
-    assert client.received() == ([] if whole_frame_is_one_line else [PUBLISHED])
-    assert len(listener.received()) == (0 if whole_frame_is_one_line else 1)
-    assert client.closed_with == errors.BAD_REQUEST_DISCONNECT
-    assert client.transport.flushed
-
-
-@pytest.mark.parametrize(
-    ("encoding", "frame"),
-    [
-        (Encoding.JSON, b""),
-        (Encoding.JSON, b"\n"),
-        (Encoding.JSON, b"connect"),
-        (Encoding.JSON, b'{"id":1,"connect":[]}'),
-        (Encoding.PROTOBUF, b""),
-        (Encoding.PROTOBUF, b"\xff"),
-    ],
-)
-def test_a_malformed_frame_disconnects(server: Server, encoding: Encoding, frame: bytes) -> None:
-    client = server.open(encoding)
-    client.write(frame)
-    assert client.closed_with == errors.BAD_REQUEST_DISCONNECT
-
-
-def test_one_newline_at_the_end_is_tolerated(server: Server) -> None:
-    client = server.connect()
-    client.write(client.frame(subscribe(2, "news")) + b"\n")
-    assert client.received() == [subscribed(2)]
-
-
-# ------------------------------------------------------------------ checks that hold for every command
-
-
-@pytest.mark.parametrize(
-    "first",
-    [
-        subscribe(1, "news"),
-        Command(id=1, rpc=RPCRequest()),
-        Command(send=SendRequest()),
-        PONG,
-        Command(id=1),
-        Command(connect=ConnectRequest()),
-    ],
-)
-@BOTH
-def test_connect_must_come_first_and_with_an_id(server: Server, first: Command, encoding: Encoding) -> None:
-    client = server.open(encoding)
-    assert client.ask(first, CONNECT) == []
-    assert client.closed_with == errors.BAD_REQUEST_DISCONNECT
-    assert server.is_empty
-
-
-@pytest.mark.parametrize(
-    ("command", "expected"),
-    [
-        (Command(id=2), errors.BAD_REQUEST_DISCONNECT),
-        (PONG, errors.BAD_REQUEST_DISCONNECT),
-        (subscribe(0, "news"), errors.BAD_REQUEST_DISCONNECT),
-        (Command(id=2, connect=ConnectRequest()), errors.BAD_REQUEST_DISCONNECT),
-        (Command(send=SendRequest()), errors.NOT_AVAILABLE_DISCONNECT),
-        (Command(id=2, send=SendRequest(data=Raw(b"1"))), errors.NOT_AVAILABLE_DISCONNECT),
-    ],
-)
-@BOTH
-def test_commands_that_end_a_connection(
-    server: Server, command: Command, expected: DisconnectCode, encoding: Encoding
-) -> None:
-    client = server.connect(encoding)
-    assert client.ask(subscribe(2, "news"), command, subscribe(3, "other")) == [subscribed(2)]
-    assert client.closed_with == expected
-    assert server.is_empty
-
-
-def test_the_protocols_ping_command_is_not_served(server: Server) -> None:
-    client = server.connect()
-    client.write(b'{"id":2,"ping":{}}')
-    assert client.closed_with == errors.BAD_REQUEST_DISCONNECT
 
 
 # ------------------------------------------------------------------ pings and pongs
@@ -310,93 +177,7 @@ def test_an_early_wake_up_ends_nothing(server: Server) -> None:
     assert client.closed_with is None
 
 
-# ------------------------------------------------------------------ failures of a command
-
-
-class FailingBroker(MemoryBroker):
-    """Publishing fails with what the test says."""
-
-    failure: Exception
-
-    async def publish(self, channel: str, data: bytes, options: PublishOptions) -> PublishResult:
-        raise self.failure
-
-
-@pytest.mark.parametrize("failure", [ConnectionError("away"), TimeoutError(), ZeroDivisionError()])
-@BOTH
-def test_an_outage_or_a_bug_costs_one_command(failure: Exception, encoding: Encoding) -> None:
-    broker = FailingBroker(FakeClock(NOW))
-    broker.failure = failure
-    server = Server(config(), broker)
-    client = server.connect(encoding)
-    replies = client.ask(publish(2, "news", b"1"), subscribe(3, "news"))
-    assert replies == [error(2, errors.INTERNAL), subscribed(3)]
-    server.close()
-
-
-class EndingBroker(MemoryBroker):
-    """The client's connection ends while the broker is asked for a channel."""
-
-    client: Far
-
-    async def subscribe(self, channel: str) -> None:
-        self.client.session.disconnect(errors.FORCE_DISCONNECT)
-        await super().subscribe(channel)
-
-
-def test_a_session_that_ends_within_its_own_command_leaves_nothing_behind() -> None:
-    broker = EndingBroker(FakeClock(NOW))
-    server = Server(config(), broker)
-    broker.client = server.connect()
-    assert broker.client.ask(subscribe(2, "news"), subscribe(3, "other")) == []
-    assert broker.client.closed_with == errors.FORCE_DISCONNECT
-    server.close()
-
-
 # ------------------------------------------------------------------ while a command waits
-
-PUBLISH = publish(9, "other", b"1")
-
-
-@BOTH
-def test_commands_keep_their_order_and_reading_pauses_while_one_waits(encoding: Encoding) -> None:
-    async def test(server: Server, broker: SlowBroker) -> None:
-        client = server.connect(encoding)
-        assert client.ask(subscribe(2, "a"), PUBLISH, subscribe(3, "b")) == []
-        assert not client.transport.reading
-        assert client.ask(subscribe(4, "c"), subscribe(5, "c")) == []  # was read already
-        assert client.ask(subscribe(6, "nowhere:1")) == []
-        assert broker.asked == ["subscribe a"]
-        await broker.let_go("subscribe a")
-        assert client.received() == [subscribed(2)]
-        assert broker.asked == ["publish other"]
-        await broker.let_go("publish other")
-        assert client.received() == [PUBLISHED]
-        await broker.let_go("subscribe b")
-        assert client.received() == [subscribed(3)]
-        assert not client.transport.reading
-        await broker.let_go("subscribe c")
-        replies = [subscribed(4), error(5, errors.ALREADY_SUBSCRIBED), error(6, errors.UNKNOWN_CHANNEL)]
-        assert client.received() == replies
-        assert client.transport.reading
-
-    with_slow_broker(test)
-
-
-def test_unsubscribe_waits_for_the_subscribe_before_it() -> None:
-    async def test(server: Server, broker: SlowBroker) -> None:
-        client = server.connect()
-        assert client.ask(subscribe(2, "news"), unsubscribe(3, "news")) == []
-        await broker.let_go("subscribe news")
-        assert client.received() == [subscribed(2), left(3)]
-        assert broker.asked == ["unsubscribe news"]
-        client.send(subscribe(4, "news"))
-        await broker.let_go("unsubscribe news")
-        assert client.received() == []
-        await broker.let_go("subscribe news")
-        assert client.received() == [subscribed(4)]
-
-    with_slow_broker(test)
 
 
 @BOTH
@@ -434,22 +215,6 @@ def test_nothing_comes_before_the_reply_to_connect(encoding: Encoding) -> None:
     with_slow_broker(test)
 
 
-def test_a_client_that_vanishes_while_it_subscribes_leaves_nothing_behind() -> None:
-    async def test(server: Server, broker: SlowBroker) -> None:
-        client = server.connect()
-        client.send(subscribe(2, "news"), publish(3, "news", b"1"))
-        client.send(publish(4, "news", b"2"))
-        client.vanish()
-        await settle()
-        assert server.is_empty
-        await broker.let_go("subscribe news")
-        await broker.let_go("unsubscribe news")
-        assert not broker.asked
-        assert broker.done == ["subscribe news", "unsubscribe news"]
-
-    with_slow_broker(test)
-
-
 def test_a_client_that_vanishes_while_it_connects_leaves_nothing_behind() -> None:
     async def test(server: Server, broker: SlowBroker) -> None:
         client = server.open()
@@ -460,20 +225,6 @@ def test_a_client_that_vanishes_while_it_connects_leaves_nothing_behind() -> Non
         await broker.let_go("subscribe b")
         await broker.let_go("unsubscribe a")
         await broker.let_go("unsubscribe b")
-
-    with_slow_broker(test)
-
-
-def test_a_disconnect_cancels_what_waits_and_drops_what_came_after() -> None:
-    async def test(server: Server, broker: SlowBroker) -> None:
-        client = server.connect(sub="42")
-        client.send(PUBLISH, subscribe(2, "a"))
-        client.send(subscribe(3, "b"))
-        await server.node.disconnect("42", disconnect=errors.FORCE_DISCONNECT)
-        await settle()
-        assert not broker.asked
-        assert client.received() == []
-        assert client.closed_with == errors.FORCE_DISCONNECT
 
     with_slow_broker(test)
 
@@ -516,45 +267,6 @@ def test_when_the_engine_is_away_connect_with_channels_disconnects(failure: Exce
         assert client.received() == []
         assert client.closed_with == errors.INTERNAL_SERVER_ERROR
         assert server.is_empty
-
-    with_slow_broker(test)
-
-
-def test_a_bug_while_connect_waits_is_answered_and_nothing_after_it_is_handled() -> None:
-    async def test(server: Server, broker: SlowBroker) -> None:
-        client = server.open()
-        connect = Command(id=1, connect=ConnectRequest(token=token(channels=["a"])))
-        client.send(connect, subscribe(2, "news"))
-        client.send(subscribe(3, "news"))
-        await broker.let_go("subscribe a", ZeroDivisionError())
-        assert client.received() == [error(1, errors.INTERNAL)]
-        assert client.session.state is State.FAILED
-        assert not server.hub.channels
-
-    with_slow_broker(test)
-
-
-def test_when_the_engine_is_away_publish_is_answered_and_the_next_command_handled() -> None:
-    async def test(server: Server, broker: SlowBroker) -> None:
-        client = server.connect()
-        client.send(publish(2, "news", b"1"), publish(9, "news", b"2"))
-        await broker.let_go("publish news", ConnectionError("away"))
-        assert client.received() == [error(2, errors.INTERNAL)]
-        await broker.let_go("publish news")
-        assert client.received() == [PUBLISHED]
-        assert client.transport.reading
-
-    with_slow_broker(test)
-
-
-def test_something_malformed_behind_a_command_that_waits_disconnects_afterwards() -> None:
-    async def test(server: Server, broker: SlowBroker) -> None:
-        client = server.connect()
-        client.write(client.frame(PUBLISH) + b"\n{")
-        assert client.closed_with is None
-        await broker.let_go("publish other")
-        assert client.received() == [PUBLISHED]
-        assert client.closed_with == errors.BAD_REQUEST_DISCONNECT
 
     with_slow_broker(test)
 

@@ -1,0 +1,247 @@
+"""From the frames of a client to handled commands: in order, some side by side, and what waits meanwhile.
+
+How it works
+------------
+The commands of a frame are decoded one by one, and each is handled at once (``eager``). With the memory engine none
+ever waits: no task is made, and no queue. The first that does wait makes the session's ``CommandQueue``, which goes on
+from there and goes away when nothing is left:
+
+    take ──▶ serve ──▶ serve ──▶ done
+               └─ waits ──▶ CommandQueue:  running tasks │ rest of the frame │ backlog of frames that came meanwhile
+
+``client.concurrency`` says how many may run side by side (client protocol 3.2); 0 or 1: each command is finished before
+the next is looked at. Whatever it says, nothing starts before connect is finished, and an unsubscribe waits for the
+subscribe of its channel.
+
+Reading goes on while commands wait, for a pong must not wait for them: a frame that is nothing but a pong overtakes
+the backlog. Only when the backlog is full is reading paused.
+"""
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from centrifast import eager, errors, log
+from centrifast.client import commands
+from centrifast.client.state import TAKES_COMMANDS, Closed, State
+from centrifast.client.transport import ClientTransport
+from centrifast.errors import ClientError, Disconnect, ErrorCode
+from centrifast.limits import COMMAND_BACKLOG_SIZE, FAILED_CONNECT_LINGER, UNSUBSCRIBE_WAIT
+from centrifast.protocol import wire
+from centrifast.protocol.codec import MalformedError
+from centrifast.protocol.wire import Command, Reply
+
+if TYPE_CHECKING:
+    from centrifast.client.session import Session
+    from centrifast.clock import TimerHandle
+
+
+def take(session: "Session", transport: ClientTransport, frame: bytes) -> None:
+    """Handle the commands of one transport frame, at once or when those before them are done."""
+    if session.queue is not None:
+        session.queue.add(frame)
+        return
+    if session.state not in TAKES_COMMANDS:
+        return
+    received = decode(session, frame)
+    for command in received:
+        running = eager.start(serve(session, command))
+        if running is not None:
+            session.queue = CommandQueue(session, transport, received, command, running)
+            session.queue.go_on()
+            return
+        if session.state not in TAKES_COMMANDS:
+            return
+
+
+class CommandQueue:
+    """The commands of one client while at least one of them has to wait."""
+
+    __slots__ = (
+        "_backlog",
+        "_backlog_size",
+        "_held",
+        "_is_paused",
+        "_received",
+        "_running",
+        "_session",
+        "_timer",
+        "_transport",
+    )
+
+    def __init__(
+        self,
+        session: "Session",
+        transport: ClientTransport,
+        received: Iterator[Command],
+        first: Command,
+        running: "asyncio.Task[None]",
+    ) -> None:
+        self._session = session
+        self._transport = transport
+        self._received = received  # what is left of the frame whose commands are being handled
+        self._backlog: deque[bytes] = deque()  # whole frames behind it
+        self._backlog_size = 0  # bytes of memory
+        self._is_paused = False
+        self._held: Command | None = None  # an unsubscribe that waits for the subscribe of its channel
+        self._timer: TimerHandle | None = None  # its deadline
+        self._running: dict[asyncio.Task[None], Command] = {}
+        self._own(running, first)
+
+    def add(self, frame: bytes) -> None:
+        """Handle a frame that came while commands wait: a lone pong at once, commands as soon as they may start."""
+        session = self._session
+        if session.state not in TAKES_COMMANDS or (
+            frame == session.sink.variant.pong and session.sink.pong()
+        ):
+            return
+        self._backlog.append(frame)
+        self._backlog_size += sys.getsizeof(frame)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Start what may start. The queue goes when nothing is left of it."""
+        while self._session.state in TAKES_COMMANDS and self._has_room():
+            command = self._next()
+            if command is None:
+                break
+            if self._is_subscribing(command):
+                self._hold(command)
+            else:
+                self._start(command)
+        if not self._running:
+            self._forget()
+            self._session.queue = None
+        self._pause_or_resume()
+
+    def close(self) -> None:
+        """Cancel what runs and forget the rest: the session is over."""
+        self._forget()
+        current = asyncio.current_task() if self._running else None
+        for task in self._running:
+            if task is not current:
+                task.cancel()
+
+    # -------------------------------------------------------------- inside
+
+    def _has_room(self) -> bool:
+        """Whether another command may be looked at, beside those that run."""
+        if not self._running:
+            return True
+        if self._held is not None or len(self._running) >= self._session.node.config.client.concurrency:
+            return False
+        return all(command.connect is None for command in self._running.values())
+
+    def _next(self) -> Command | None:
+        """The next command. Not decoded before it may start: what is malformed ends the session only then."""
+        while True:
+            command = next(self._received, None)
+            if command is not None or not self._backlog:
+                return command
+            frame = self._backlog.popleft()
+            self._backlog_size -= sys.getsizeof(frame)
+            self._received = decode(self._session, frame)
+
+    def _start(self, command: Command) -> None:
+        running = eager.start(serve(self._session, command))
+        if running is not None:
+            self._own(running, command)
+
+    def _own(self, running: "asyncio.Task[None]", command: Command) -> None:
+        self._running[running] = command
+        running.add_done_callback(self._on_done)
+        if self._session.state is State.CLOSED:  # by this very command, before it had to wait
+            running.cancel()
+
+    def _on_done(self, task: "asyncio.Task[None]") -> None:
+        del self._running[task]
+        if self._held is not None and not self._is_subscribing(self._held):
+            command = self._held
+            self._release()
+            if self._session.state in TAKES_COMMANDS:
+                self._start(command)
+        self.go_on()
+
+    def _is_subscribing(self, command: Command) -> bool:
+        """Whether *command* is an unsubscribe, and a subscribe of its channel runs."""
+        if command.unsubscribe is None:
+            return False
+        channel = command.unsubscribe.channel
+        return any(
+            running.subscribe is not None and running.subscribe.channel == channel
+            for running in self._running.values()
+        )
+
+    def _hold(self, unsubscribe: Command) -> None:
+        self._held = unsubscribe
+        self._timer = self._session.node.clock.call_later(UNSUBSCRIBE_WAIT, self._on_held_too_long)
+
+    def _on_held_too_long(self) -> None:
+        self._session.disconnect(errors.INTERNAL_SERVER_ERROR)
+
+    def _release(self) -> None:
+        self._held = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _forget(self) -> None:
+        """Drop what has not been started."""
+        self._release()
+        self._received = iter(())
+        self._backlog.clear()
+        self._backlog_size = 0
+
+    def _pause_or_resume(self) -> None:
+        if self._session.state is State.CLOSED:
+            return  # closing reads on by itself
+        is_full = self._backlog_size > COMMAND_BACKLOG_SIZE
+        if is_full and not self._is_paused:
+            self._transport.pause_reading()
+        elif self._is_paused and not is_full:
+            self._transport.resume_reading()
+        self._is_paused = is_full
+
+
+def decode(session: "Session", frame: bytes) -> Iterator[Command]:
+    """The commands of *frame*, each decoded when it is asked for; what is malformed ends the session (3501)."""
+    try:
+        yield from session.codec.decode(frame)
+    except MalformedError as malformed:
+        log.info("client sent something malformed", client=session.client, detail=str(malformed))
+        session.disconnect(errors.BAD_REQUEST_DISCONNECT)
+
+
+async def serve(session: "Session", command: Command) -> None:
+    """One command, from the checks that hold for all (client protocol 3.1) to its reply."""
+    try:
+        if session.state is State.CONNECTING and command.connect is None:
+            raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
+        if command.id == 0 and command.send is None:
+            if not session.sink.pong():
+                raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
+            return
+        reply = await commands.handle(session, command)
+    except ClientError as failure:
+        answer_error(session, command, failure.error)
+    except Disconnect as end:
+        session.disconnect(end.disconnect)
+    except Closed:
+        return
+    except Exception:  # noqa: BLE001 - the boundary where a bug costs one command, not the server
+        log.exception("command failed", client=session.client, user=session.user)
+        answer_error(session, command, errors.INTERNAL)
+    else:
+        session.send(reply)
+        if session.state is not State.CLOSED:  # a result that the client can not take ends it
+            commands.after_reply(session, command)
+
+
+def answer_error(session: "Session", command: Command, error: ErrorCode) -> None:
+    """Answer with a row of the table; after an error reply to connect nothing more is read (client protocol 3.1)."""
+    session.send(Reply(id=command.id, error=wire.Error(error.code, error.message, error.temporary)))
+    if session.state is State.CONNECTING:
+        session.state = State.FAILED
+        session.sink.wake_in(FAILED_CONNECT_LINGER)
