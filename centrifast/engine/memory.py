@@ -10,7 +10,7 @@ leaves nothing behind.
 
 import heapq
 
-from centrifast.clock import Clock, TimerHandle
+from centrifast.clock import Clock
 from centrifast.engine.contract import (
     PUBLISHED,
     BrokerEvents,
@@ -22,14 +22,9 @@ from centrifast.engine.contract import (
 )
 from centrifast.engine.idempotency import IdempotencyCache
 from centrifast.engine.stream import NEVER, Stream
+from centrifast.engine.sweep import SWEEP_INTERVAL, Sweeper
 from centrifast.errors import UNRECOVERABLE_POSITION, ClientError
 from centrifast.model import NO_POSITION, ClientInfo, Publication
-
-# Engines specification 2: the sweep comes once a second. It may look at this many things and then lets the
-# loop go on (a few milliseconds at about 1 µs each); with more to do it comes back after the short delay.
-SWEEP_INTERVAL = 1.0
-SWEEP_MAX = 2000
-SWEEP_CONTINUE_DELAY = 0.02
 
 
 class MemoryBroker:
@@ -43,19 +38,17 @@ class MemoryBroker:
         self._results = IdempotencyCache()
         self._data_heap: list[tuple[float, str]] = []
         self._meta_heap: list[tuple[float, str]] = []
-        self._sweep_timer: TimerHandle | None = None
+        self._sweeper = Sweeper(clock, self._sweep)
 
     async def start(self, events: BrokerEvents) -> None:
         """Deliver to *events* from here on, and sweep."""
         self._events = events
-        self._sweep_timer = self._clock.call_later(SWEEP_INTERVAL, self._sweep)
+        self._sweeper.start()
 
     async def close(self) -> None:
         """Stop sweeping; no event follows."""
         self._events = None
-        if self._sweep_timer is not None:
-            self._sweep_timer.cancel()
-            self._sweep_timer = None
+        self._sweeper.close()
 
     async def subscribe(self, channel: str) -> None:
         """Deliver the channel's publications."""
@@ -150,15 +143,11 @@ class MemoryBroker:
             stream.in_meta_heap = True
             heapq.heappush(self._meta_heap, (stream.meta_until, channel))
 
-    def _sweep(self) -> None:
-        """Free what is past its time, in bounded steps; keys first, streams last (see ``_sweep_metas``)."""
-        now = self._clock.monotonic()
-        budget = SWEEP_MAX
-        budget -= self._results.expire(now, budget)
-        budget -= self._sweep_data(now, budget)
-        budget -= self._sweep_metas(now, budget)
-        delay = SWEEP_INTERVAL if budget > 0 else SWEEP_CONTINUE_DELAY
-        self._sweep_timer = self._clock.call_later(delay, self._sweep)
+    def _sweep(self, now: float, limit: int) -> int:
+        """Free what is past its time; keys first, streams last (see ``_sweep_metas``)."""
+        count = self._results.expire(now, limit)
+        count += self._sweep_data(now, limit - count)
+        return count + self._sweep_metas(now, limit - count)
 
     def _sweep_data(self, now: float, limit: int) -> int:
         heap = self._data_heap

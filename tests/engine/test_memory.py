@@ -1,18 +1,14 @@
 """What only the memory engine promises: never to wait, no cost without history, to free what is over."""
 
-from collections.abc import Coroutine
-from typing import Any, TypeVar
-
 import pytest
 
-from centrifast.engine import memory
 from centrifast.engine.contract import HistoryFilter, HistoryOptions, PublishOptions
 from centrifast.engine.idempotency import KEY_TTL
 from centrifast.engine.memory import MemoryBroker
-from centrifast.model import Publication, StreamPosition
+from centrifast.engine.sweep import SWEEP_CONTINUE_DELAY, SWEEP_MAX
+from centrifast.model import ClientInfo, Publication, StreamPosition
+from tests.engine.at_once import at_once
 from tests.fakes import FakeClock
-
-T = TypeVar("T")
 
 KEPT = HistoryOptions(size=5, ttl=60.0, meta_ttl=600.0)
 
@@ -25,16 +21,11 @@ class NoEvents:
     ) -> None:
         return
 
+    def on_join(self, channel: str, info: ClientInfo) -> None:
+        return
 
-def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Return the result of a coroutine that must not suspend."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-    coroutine.close()
-    raise AssertionError("it waited")
+    def on_leave(self, channel: str, info: ClientInfo) -> None:
+        return
 
 
 @pytest.fixture
@@ -74,6 +65,8 @@ def test_no_method_suspends(broker: MemoryBroker) -> None:
     publish(broker, key="k")
     at_once(broker.history("news", HistoryFilter(-1), KEPT))
     at_once(broker.remove_history("news"))
+    at_once(broker.publish_join("news", ClientInfo("42", "client")))
+    at_once(broker.publish_leave("news", ClientInfo("42", "client")))
     at_once(broker.unsubscribe("news"))
     at_once(broker.close())
 
@@ -89,9 +82,13 @@ def test_channel_without_history_leaves_nothing_behind(broker: MemoryBroker) -> 
 def test_publication_is_delivered_before_publish_returns(clock: FakeClock) -> None:
     seen: list[int] = []
 
-    class Events:
+    class Events(NoEvents):
         def on_publication(
-            self, channel: str, publication: Publication, position: StreamPosition, previous: Publication | None
+            self,
+            channel: str,
+            publication: Publication,
+            position: StreamPosition,
+            previous: Publication | None,
         ) -> None:
             seen.append(publication.offset)
 
@@ -107,6 +104,28 @@ def test_publications_bear_the_time_they_were_made(broker: MemoryBroker, clock: 
     publish(broker)
     [publication] = at_once(broker.history("news", HistoryFilter(-1), KEPT)).publications
     assert publication.time_ms == int(clock.unix() * 1000)
+
+
+def test_read_copies_no_publication(clock: FakeClock) -> None:
+    delivered: list[Publication] = []
+
+    class Events(NoEvents):
+        def on_publication(
+            self,
+            channel: str,
+            publication: Publication,
+            position: StreamPosition,
+            previous: Publication | None,
+        ) -> None:
+            delivered.append(publication)
+
+    broker = MemoryBroker(clock)
+    at_once(broker.start(Events()))
+    at_once(broker.subscribe("news"))
+    for _ in range(300):
+        publish(broker, history=HistoryOptions(300, 60.0, 600.0))
+    read = at_once(broker.history("news", HistoryFilter(300), KEPT)).publications
+    assert list(map(id, read)) == list(map(id, delivered))
 
 
 def test_sweep_frees_publications_then_epochs_and_keys(broker: MemoryBroker, clock: FakeClock) -> None:
@@ -177,16 +196,16 @@ def test_restarted_stream_does_not_gather_heap_items(broker: MemoryBroker, clock
 
 
 def test_one_sweep_does_a_bounded_amount_and_comes_back_soon(broker: MemoryBroker, clock: FakeClock) -> None:
-    count = 2 * memory.SWEEP_MAX + 1
+    count = 2 * SWEEP_MAX + 1
     for number in range(count):
         publish(broker, f"channel{number}")
     clock.advance(KEPT.ttl - 0.5)
     assert held(broker)["publications"] == count
     clock.advance(0.5)
-    assert held(broker)["publications"] == count - memory.SWEEP_MAX
-    clock.advance(memory.SWEEP_CONTINUE_DELAY)
+    assert held(broker)["publications"] == count - SWEEP_MAX
+    clock.advance(SWEEP_CONTINUE_DELAY)
     assert held(broker)["publications"] == 1
-    clock.advance(memory.SWEEP_CONTINUE_DELAY)
+    clock.advance(SWEEP_CONTINUE_DELAY)
     assert held(broker)["publications"] == 0
 
 
