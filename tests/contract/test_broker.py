@@ -28,17 +28,32 @@ T = TypeVar("T")
 
 KEPT = HistoryOptions(size=5, ttl=60.0, meta_ttl=600.0)
 
+ANN = ClientInfo("ann", "a1", b'{"name":"Ann"}', b'{"role":"owner"}')
+
 
 @dataclass
 class Recorder:
     """Everything a broker told its node."""
 
     publications: list[tuple[str, Publication, StreamPosition]] = field(default_factory=list)
+    previous: list[Publication | None] = field(default_factory=list)
+    comings: list[tuple[str, str, ClientInfo]] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
 
     def on_publication(
         self, channel: str, publication: Publication, position: StreamPosition, previous: Publication | None
     ) -> None:
         self.publications.append((channel, publication, position))
+        self.previous.append(previous)
+        self.order.append("publication")
+
+    def on_join(self, channel: str, info: ClientInfo) -> None:
+        self.comings.append(("join", channel, info))
+        self.order.append("join")
+
+    def on_leave(self, channel: str, info: ClientInfo) -> None:
+        self.comings.append(("leave", channel, info))
+        self.order.append("leave")
 
     def data(self) -> list[bytes]:
         return [publication.data for _, publication, _ in self.publications]
@@ -67,10 +82,23 @@ class Bench:
         key: str = "",
         version: int = 0,
         version_epoch: str = "",
+        delta: bool = False,
     ) -> PublishResult:
-        options = PublishOptions(history, info, tags, key, version, version_epoch)
+        options = PublishOptions(history, info, tags, key, version, version_epoch, delta)
         result: PublishResult = self.run(self.broker.publish(channel, data, options))
         return result
+
+    def base_of(self, data: bytes, *, history: HistoryOptions = KEPT) -> tuple[int, bytes] | None:
+        """Publish for delta; return offset and data of the publication that came along as the one before."""
+        self.publish(data, history=history, delta=True)
+        previous = self.events.previous[-1]
+        return None if previous is None else (previous.offset, previous.data)
+
+    def join(self, channel: str = "news") -> None:
+        self.run(self.broker.publish_join(channel, ANN))
+
+    def leave(self, channel: str = "news") -> None:
+        self.run(self.broker.publish_leave(channel, ANN))
 
     def history(
         self,
@@ -189,6 +217,54 @@ def test_no_event_follows_close(bench: Bench) -> None:
     bench.run(bench.broker.close())
     assert bench.events.publications == []
     bench.wait(10)
+
+
+# ------------------------------------------------------------------ joins and leaves
+
+
+def test_joins_and_leaves_are_delivered_with_everything_given(bench: Bench) -> None:
+    bench.subscribe()
+    bench.join()
+    bench.leave()
+    assert bench.events.comings == [("join", "news", ANN), ("leave", "news", ANN)]
+
+
+def test_joins_and_leaves_of_a_channel_nobody_subscribed_to_are_not_delivered(bench: Bench) -> None:
+    bench.subscribe("sport")
+    bench.join()
+    bench.leave()
+    bench.subscribe()
+    bench.unsubscribe()
+    bench.join()
+    bench.leave()
+    assert bench.events.comings == []
+
+
+def test_joins_and_leaves_are_not_kept_and_have_no_offset(bench: Bench) -> None:
+    bench.subscribe()
+    bench.publish(b"1")
+    bench.join()
+    bench.leave()
+    assert bench.publish(b"2").position.offset == 2
+    assert bench.kept() == [1, 2]
+    assert bench.events.data() == [b"1", b"2"]
+
+
+def test_joins_and_leaves_come_in_the_order_they_were_made(bench: Bench) -> None:
+    bench.subscribe()
+    bench.join()
+    bench.publish()
+    bench.leave()
+    bench.publish(history=HistoryOptions())
+    bench.join()
+    assert bench.events.order == ["join", "publication", "leave", "publication", "join"]
+
+
+def test_join_creates_no_stream(bench: Bench) -> None:
+    bench.subscribe()
+    bench.join()
+    epoch = bench.position().epoch
+    assert bench.publish().position == StreamPosition(1, epoch)
 
 
 # ------------------------------------------------------------------ history
@@ -348,6 +424,176 @@ def test_publish_and_read_extend_the_life_of_the_epoch(bench: Bench) -> None:
     assert bench.position() == StreamPosition(2, epoch)
     bench.wait(400)
     assert bench.position() == StreamPosition(2, epoch)
+
+
+@pytest.mark.parametrize("seconds", [60, 120])
+def test_reading_the_position_alone_extends_the_life_of_the_epoch(bench: Bench, seconds: int) -> None:
+    options = HistoryOptions(5, 60.0, seconds + 1.0)
+    first = bench.position(options=options)
+    for _ in range(5):
+        bench.wait(seconds)
+        assert bench.position(options=options) == first
+    bench.wait(seconds + 2)
+    assert bench.position(options=options).epoch != first.epoch
+
+
+def test_epoch_that_lives_shorter_than_the_time_between_reads_is_another_each_time(bench: Bench) -> None:
+    options = HistoryOptions(5, 10.0, 10.0)
+    epochs = set()
+    for _ in range(3):
+        position = bench.position(options=options)
+        assert position.offset == 0
+        epochs.add(position.epoch)
+        bench.wait(11)
+    assert len(epochs) == 3
+
+
+def test_refused_read_extends_the_life_of_the_epoch(bench: Bench) -> None:
+    epoch = bench.publish().position.epoch
+    bench.wait(400)
+    with pytest.raises(ClientError):
+        bench.history(0, StreamPosition(1, "elsewhen"))
+    bench.wait(400)
+    assert bench.position() == StreamPosition(1, epoch)
+
+
+def test_removing_history_does_not_extend_the_life_of_the_epoch(bench: Bench) -> None:
+    epoch = bench.publish().position.epoch
+    bench.wait(400)
+    bench.remove_history()
+    bench.wait(201)
+    assert bench.position().epoch != epoch
+
+
+def test_reading_shortens_the_life_of_the_epoch_when_the_option_has_changed(bench: Bench) -> None:
+    epoch = bench.publish().position.epoch
+    assert bench.position(options=HistoryOptions(5, 60.0, 100.0)).epoch == epoch
+    bench.wait(101)
+    assert bench.position().epoch != epoch
+
+
+def test_subscribers_that_stay_see_offsets_go_on_after_history_expired(bench: Bench) -> None:
+    bench.subscribe()
+    epoch = bench.publish().position.epoch
+    bench.wait(61)
+    bench.publish()
+    bench.remove_history()
+    bench.publish()
+    assert [position for _, _, position in bench.events.publications] == [
+        StreamPosition(offset, epoch) for offset in (1, 2, 3)
+    ]
+
+
+def test_subscribers_that_stay_see_the_epoch_that_comes_after_the_meta_ttl(bench: Bench) -> None:
+    bench.subscribe()
+    old = bench.publish().position.epoch
+    bench.publish()
+    bench.wait(601)
+    new = bench.publish().position
+    _, publication, position = bench.events.publications[-1]
+    assert position == new == StreamPosition(1, publication.epoch)
+    assert new.epoch != old
+    assert bench.kept() == [1]
+
+
+def test_size_that_was_lowered_holds_from_the_next_publication_on(bench: Bench) -> None:
+    for _ in range(5):
+        bench.publish()
+    bench.publish(history=HistoryOptions(2, 60.0, 600.0))
+    assert bench.kept() == [5, 6]
+    bench.publish()
+    assert bench.kept() == [5, 6, 7]
+
+
+def test_ttl_that_was_lowered_holds_from_the_next_publication_on(bench: Bench) -> None:
+    bench.publish(history=HistoryOptions(5, 300.0, 600.0))
+    bench.publish(history=HistoryOptions(5, 10.0, 600.0))
+    bench.wait(11)
+    assert bench.kept() == []
+    assert bench.position().offset == 2
+
+
+def test_later_changes_do_not_touch_what_was_read(bench: Bench) -> None:
+    for _ in range(5):
+        bench.publish()
+    forward, reverse = bench.history(), bench.history(reverse=True)
+    bench.publish()
+    bench.remove_history()
+    assert [publication.offset for publication in forward.publications] == [1, 2, 3, 4, 5]
+    assert [publication.offset for publication in reverse.publications] == [5, 4, 3, 2, 1]
+
+
+# ------------------------------------------------------------------ the publication before, for delta
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_delta_brings_the_publication_before(bench: Bench, size: int) -> None:
+    bench.subscribe()
+    history = HistoryOptions(size, 60.0, 600.0)
+    assert bench.base_of(b"1", history=history) is None
+    for offset in range(2, 9):
+        base = bench.base_of(b"%d" % offset, history=history)
+        assert base == (offset - 1, b"%d" % (offset - 1))
+
+
+def test_without_delta_no_publication_before_comes(bench: Bench) -> None:
+    bench.subscribe()
+    for _ in range(3):
+        bench.publish()
+    assert bench.events.previous == [None, None, None]
+
+
+def test_the_publication_before_need_not_be_marked_for_delta(bench: Bench) -> None:
+    bench.subscribe()
+    bench.publish(b"1")
+    assert bench.base_of(b"2") == (1, b"1")
+
+
+def test_the_publication_before_is_of_the_same_channel(bench: Bench) -> None:
+    bench.subscribe()
+    bench.publish(b"1", "sport")
+    assert bench.base_of(b"2") is None
+
+
+def test_expired_publication_comes_no_more(bench: Bench) -> None:
+    bench.subscribe()
+    bench.publish(b"1")
+    bench.wait(61)
+    assert bench.base_of(b"2") is None
+    assert bench.base_of(b"3") == (2, b"2")
+
+
+def test_removed_publication_comes_no_more(bench: Bench) -> None:
+    bench.subscribe()
+    bench.publish(b"1")
+    bench.remove_history()
+    assert bench.base_of(b"2") is None
+    assert bench.base_of(b"3") == (2, b"2")
+
+
+def test_publication_of_an_epoch_that_ended_comes_no_more(bench: Bench) -> None:
+    bench.subscribe()
+    bench.publish(b"1")
+    bench.wait(601)
+    assert bench.base_of(b"2") is None
+    assert bench.base_of(b"3") == (1, b"2")
+
+
+def test_publication_without_history_has_none_before_it_and_is_none(bench: Bench) -> None:
+    bench.subscribe()
+    bench.publish(b"1")
+    assert bench.base_of(b"2", history=HistoryOptions()) is None
+    assert bench.base_of(b"3") == (1, b"1")
+
+
+def test_suppressed_publication_is_not_delivered_and_is_none_before_the_next(bench: Bench) -> None:
+    bench.subscribe()
+    bench.publish(b"1", key="k", version=5)
+    assert bench.publish(b"2", key="k", delta=True).suppressed
+    assert bench.publish(b"3", version=5, delta=True).suppressed
+    assert bench.base_of(b"4") == (1, b"1")
+    assert bench.events.data() == [b"1", b"4"]
+    assert bench.kept() == [1, 2]
 
 
 # ------------------------------------------------------------------ idempotency and versions
