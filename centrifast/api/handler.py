@@ -1,13 +1,12 @@
-"""The server API over HTTP: key check, body -> method -> answer (server specification 6.1 to 6.4)."""
+"""The server API over HTTP: key check, body -> method -> answer (server specification 6.1 to 6.4, 6.7)."""
 
 import hmac
-import re
 from urllib.parse import parse_qs
 
-import msgspec
-
 from centrifast import log
+from centrifast.api import commands
 from centrifast.api.decoding import MalformedError, decoder_of
+from centrifast.api.encoding import encode, write
 from centrifast.api.messages import EMPTY, BatchResult, Error
 from centrifast.api.methods import METHODS, ApiNode, perform
 from centrifast.config.schema_server import HttpApiConfig
@@ -23,24 +22,9 @@ _UNAUTHORIZED = text_response(401)
 _BAD_REQUEST = text_response(400, "Bad Request")
 _EMPTY = Response(body=b'{"result":{}}')
 
-_encoder = msgspec.json.Encoder()
-_SPECIAL = re.compile(rb"[<>&]|\xe2\x80[\xa8\xa9]")
-_ESCAPES = {
-    b"<": rb"\u003c",
-    b">": rb"\u003e",
-    b"&": rb"\u0026",
-    b"\xe2\x80\xa8": rb"\u2028",
-    b"\xe2\x80\xa9": rb"\u2029",
-}
-
-
-def encode(value: object) -> bytes:
-    """Compact JSON with the characters escaped that Centrifugo escapes; they occur only inside strings."""
-    return _SPECIAL.sub(lambda match: _ESCAPES[match[0]], _encoder.encode(value))
-
 
 class ApiHandler:
-    """Every method of the API at its path."""
+    """Every method of the API at its path, and the old command format at the prefix itself."""
 
     def __init__(self, config: HttpApiConfig, node: ApiNode) -> None:
         self._config = config
@@ -54,6 +38,8 @@ class ApiHandler:
         prefix = normalize_prefix(self._config.handler_prefix).rstrip("/")
         for name in METHODS:
             routes.add(f"{prefix}/{name}", "api", self._endpoint(name), ("POST",), self.body_limit)
+        if prefix:  # else it would take every path that nobody else has
+            routes.add(prefix, "api", self._checked(self._serve_commands), ("POST",), self.body_limit)
 
     def body_limit(self, request: Request) -> int:
         """Only a caller with the key may send a large body."""
@@ -82,29 +68,40 @@ class ApiHandler:
         asked = parse_qs(request.query).get("api_key", [""])[0]
         return hmac.compare_digest(asked.encode(), self._key)
 
+    def _checked(self, serve: Handler) -> Handler:
+        """*serve* for those who have the key; what it can not read is answered with 400."""
+
+        async def serve_checked(request: Request) -> Response:
+            if not self.is_authorized(request):
+                return _UNAUTHORIZED
+            if len(request.body) > self._body_size_limit:
+                return text_response(413, "request body too large")
+            try:
+                return await serve(request)
+            except MalformedError:
+                return _BAD_REQUEST
+
+        return serve_checked
+
     def _endpoint(self, name: str) -> Handler:
         decode = decoder_of(METHODS[name][0])
 
         async def serve(request: Request) -> Response:
-            if not self.is_authorized(request):
-                return _UNAUTHORIZED
-            body = request.body
-            if len(body) > self._body_size_limit:
-                return text_response(413, "request body too large")
-            try:
-                call = decode(body)
-            except MalformedError:
-                return _BAD_REQUEST
-            outcome = await perform(self._node, name, call)
+            outcome = await perform(self._node, name, decode(request.body))
             if outcome is EMPTY:
                 return _EMPTY
             if isinstance(outcome, ApiErrorCode):
                 return self._error_response(request, outcome)
             if isinstance(outcome, BatchResult):
-                return Response(body=encode(outcome))  # its replies stand bare (server specification 6.5)
-            return Response(body=b'{"result":%b}' % encode(outcome))
+                return Response(
+                    body=await write(outcome)
+                )  # its replies stand bare (server specification 6.5)
+            return Response(body=await write(outcome, b'{"result":', b"}"))
 
-        return serve
+        return self._checked(serve)
+
+    async def _serve_commands(self, request: Request) -> Response:
+        return Response(body=await commands.answer(self._node, request.body))
 
     def _error_response(self, request: Request, error: ApiErrorCode) -> Response:
         body = encode(Error(error.code, error.message))

@@ -1,14 +1,15 @@
 """Requests and results of the server API as values, fields in the order of server specification 6.8.
 
 Requests refuse unknown fields: that is how ``api/decoding.py`` notices that a name may only be spelled in
-another case. Results leave out empty members, except those without a default (6.3).
+another case. Results leave out empty members, except those without a default (6.3). How they are written, and
+what becomes of the values of the domain in them, says ``api/encoding.py``.
 """
 
 from collections.abc import Mapping, Sequence
 
 from msgspec import Raw, Struct
 
-from centrifast.model import NodeInfo
+from centrifast.model import ClientInfo, NodeInfo, Publication
 from centrifast.protocol.wire import NO_DATA, Int32, Int64, UInt32, UInt64, check_offset
 
 
@@ -178,7 +179,7 @@ class Result(Struct, frozen=True, omit_defaults=True):
 EMPTY = Result()
 
 
-class PublishResult(Result, frozen=True):
+class PublishResult(Result, frozen=True, gc=False):
     offset: int = 0
     epoch: str = ""
 
@@ -201,11 +202,30 @@ class BroadcastResult(Result, frozen=True):
     responses: Sequence[Outcome] = ()
 
 
+class PresenceResult(Struct, frozen=True):
+    """Who is in a channel, by client id."""
+
+    presence: Mapping[str, ClientInfo]
+
+
+class PresenceStatsResult(Struct, frozen=True):
+    num_clients: int
+    num_users: int
+
+
+class HistoryResult(Struct, frozen=True):
+    """A part of a channel's stream, and the position of its top."""
+
+    publications: Sequence[Publication]
+    epoch: str
+    offset: int
+
+
 class InfoResult(Result, frozen=True):
     nodes: Sequence[NodeInfo] = ()
 
 
-class ChannelInfo(Struct, frozen=True):
+class ChannelInfo(Struct, frozen=True, gc=False):
     num_clients: int
 
 
@@ -216,4 +236,7 @@ class ChannelsResult(Struct, frozen=True):
 class BatchResult(Result, frozen=True):
     """Each reply holds the bare result under the name of its method, or ``error``."""
 
-    replies: Sequence[Mapping[str, Result | ChannelsResult | Error]] = []
+    replies: Sequence[Mapping[str, "AnyResult | Error"]] = []
+
+
+AnyResult = Result | ChannelsResult | HistoryResult | PresenceResult | PresenceStatsResult

@@ -4,17 +4,17 @@ A method is a coroutine that is given the node and a decoded request, and raises
 ``ClientError``. ``perform`` turns whatever it raises into a row of the API's error table.
 """
 
-import asyncio
 import binascii
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from msgspec import Raw
 
-from centrifast import eager, errors, log
+from centrifast import errors, log
 from centrifast.api.messages import (
     EMPTY,
+    AnyResult,
     BatchCommand,
     BatchRequest,
     BatchResult,
@@ -27,31 +27,32 @@ from centrifast.api.messages import (
     DisconnectRequest,
     Error,
     HistoryRequest,
+    HistoryResult,
     InfoRequest,
     InfoResult,
     Outcome,
+    Position,
+    PresenceResult,
+    PresenceStatsResult,
     PublishRequest,
     PublishResult,
     RefreshRequest,
     Result,
     RpcRequest,
+    SubscribeOverride,
     SubscribeRequest,
     UnsubscribeRequest,
 )
+from centrifast.api.turns import CALLS_AT_ONCE, run_all
+from centrifast.auth.claims import NO_OVERRIDE, SubscriptionOverride
 from centrifast.config.schema import ChannelOptions
 from centrifast.engine import contract
 from centrifast.errors import ApiError, ApiErrorCode, ClientError, DisconnectCode
 from centrifast.glob import GlobError
 from centrifast.limits import CLOSE_REASON_SIZE
-from centrifast.model import NodeInfo
-
-CALLS_AT_ONCE = 256
-"""Publications of one broadcast, or commands of one batch, between two turns of the loop."""
+from centrifast.model import ClientInfo, NodeInfo, PresenceStats, StreamPosition
 
 _API_ERRORS = {error.code: error for error in errors.API_ERRORS}
-
-_T = TypeVar("_T")
-_Item = TypeVar("_Item")
 
 
 class ApiNode(Protocol):
@@ -73,6 +74,7 @@ class ApiNode(Protocol):
         idempotency_key: str = "",
         version: int = 0,
         version_epoch: str = "",
+        delta: bool = False,
     ) -> contract.PublishResult:
         """Hand a publication to the engine. Raises ``ClientError``."""
 
@@ -86,7 +88,8 @@ class ApiNode(Protocol):
         info: bytes = b"",
         data: bytes = b"",
         expire_at: int = 0,
-        override: Mapping[str, bool] | None = None,
+        override: SubscriptionOverride = NO_OVERRIDE,
+        recover_since: StreamPosition | None = None,
     ) -> None:
         """Subscribe a user's connections. Raises ``ClientError``."""
 
@@ -104,14 +107,35 @@ class ApiNode(Protocol):
     ) -> None:
         """End a user's connections, all but those in *whitelist*."""
 
+    async def refresh(
+        self,
+        user: str,
+        *,
+        client: str = "",
+        session: str = "",
+        expired: bool = False,
+        expire_at: int = 0,
+        info: bytes = b"",
+    ) -> None:
+        """Give a user's connections another expiration and info, or end them."""
+
+    async def presence(self, channel: str) -> Mapping[str, ClientInfo]:
+        """Who is in a channel, by client id. Raises UNKNOWN_CHANNEL, NOT_AVAILABLE, INTERNAL."""
+
+    async def presence_stats(self, channel: str) -> PresenceStats:
+        """How many are in it. Raises like ``presence``."""
+
+    async def history(self, channel: str, wanted: contract.HistoryFilter) -> contract.History:
+        """Read a part of a stream. Raises like ``presence``, and UNRECOVERABLE_POSITION, BAD_REQUEST."""
+
+    async def remove_history(self, channel: str) -> None:
+        """Drop what is kept of a stream. Raises like ``presence``."""
+
     async def channels(self, pattern: str) -> Mapping[str, int]:
         """Subscribers by channel, of channels whose name matches the glob. Raises ``GlobError``."""
 
     async def info(self) -> Sequence[NodeInfo]:
         """Every node in numbers."""
-
-
-AnyResult = Result | ChannelsResult
 
 
 def _payload(raw: Raw, encoded: str) -> bytes:
@@ -144,6 +168,7 @@ async def _publish_to(
         idempotency_key=request.idempotency_key,
         version=request.version,
         version_epoch=request.version_epoch,
+        delta=request.delta,
     )
     position = published.position
     return PublishResult(position.offset, position.epoch) if position.offset or position.epoch else EMPTY
@@ -167,14 +192,12 @@ async def broadcast(node: ApiNode, request: BroadcastRequest) -> Result:
             return Outcome(error=Error(result.code, result.message))
         return Outcome(result=result if isinstance(result, PublishResult) else PublishResult())
 
-    return BroadcastResult(await _all(outcome_of, request.channels))
+    return BroadcastResult(await run_all(outcome_of, request.channels))
 
 
 async def subscribe(node: ApiNode, request: SubscribeRequest) -> Result:
     """Subscribe the live connections of a user."""
     _require(request.channel)
-    override = request.override
-    switches = {name: getattr(override, name) for name in override.__struct_fields__} if override else {}
     await node.subscribe(
         request.user,
         request.channel,
@@ -183,9 +206,21 @@ async def subscribe(node: ApiNode, request: SubscribeRequest) -> Result:
         info=_payload(request.info, request.b64info),
         data=_payload(request.data, request.b64data),
         expire_at=request.expire_at,
-        override={name: switch.value for name, switch in switches.items() if switch is not None} or None,
+        override=_override(request.override),
+        recover_since=_position(request.recover_since),
     )
     return EMPTY
+
+
+def _override(switches: SubscribeOverride | None) -> SubscriptionOverride:
+    if switches is None:
+        return NO_OVERRIDE
+    set_ones = {name: getattr(switches, name) for name in switches.__struct_fields__}
+    return SubscriptionOverride(**{name: switch and switch.value for name, switch in set_ones.items()})
+
+
+def _position(position: Position | None) -> StreamPosition | None:
+    return None if position is None else StreamPosition(position.offset, position.epoch)
 
 
 async def unsubscribe(node: ApiNode, request: UnsubscribeRequest) -> Result:
@@ -211,6 +246,47 @@ async def disconnect(node: ApiNode, request: DisconnectRequest) -> Result:
     return EMPTY
 
 
+async def refresh(node: ApiNode, request: RefreshRequest) -> Result:
+    """Give the connections of a user another expiration."""
+    await node.refresh(
+        request.user,
+        client=request.client,
+        session=request.session,
+        expired=request.expired,
+        expire_at=request.expire_at,
+        info=bytes(request.info),
+    )
+    return EMPTY
+
+
+async def presence(node: ApiNode, request: ChannelRequest) -> AnyResult:
+    """Everybody in a channel."""
+    _require(request.channel)
+    return PresenceResult(await node.presence(request.channel))
+
+
+async def presence_stats(node: ApiNode, request: ChannelRequest) -> AnyResult:
+    """How many clients and users are in a channel."""
+    _require(request.channel)
+    stats = await node.presence_stats(request.channel)
+    return PresenceStatsResult(stats.num_clients, stats.num_users)
+
+
+async def history(node: ApiNode, request: HistoryRequest) -> AnyResult:
+    """A part of a channel's stream; without a limit only its position."""
+    _require(request.channel)
+    wanted = contract.HistoryFilter(request.limit, _position(request.since), request.reverse)
+    part = await node.history(request.channel, wanted)
+    return HistoryResult(part.publications, part.position.epoch, part.position.offset)
+
+
+async def history_remove(node: ApiNode, request: ChannelRequest) -> Result:
+    """Drop a channel's publications; its position stays."""
+    _require(request.channel)
+    await node.remove_history(request.channel)
+    return EMPTY
+
+
 async def channels(node: ApiNode, request: ChannelsRequest) -> AnyResult:
     """Channels with subscribers on all nodes."""
     try:
@@ -231,18 +307,6 @@ async def rpc(node: ApiNode, request: RpcRequest) -> Result:
     raise ApiError(errors.API_NOT_FOUND)
 
 
-async def refresh(node: ApiNode, request: RefreshRequest) -> Result:
-    """Not available."""
-    raise ApiError(errors.API_NOT_AVAILABLE)
-
-
-async def of_channel(node: ApiNode, request: ChannelRequest | HistoryRequest) -> Result:
-    """Presence, its stats, history and its removal: not available in any namespace."""
-    _require(request.channel)
-    node.channel_options(request.channel)
-    raise ApiError(errors.API_NOT_AVAILABLE)
-
-
 async def batch(node: ApiNode, request: BatchRequest) -> Result:
     """Several calls in one, each with a reply of its own."""
 
@@ -250,7 +314,7 @@ async def batch(node: ApiNode, request: BatchRequest) -> Result:
         return await _reply(node, command)
 
     at_once = CALLS_AT_ONCE if request.parallel else 1
-    return BatchResult(await _all(reply_to, request.commands, at_once))
+    return BatchResult(await run_all(reply_to, request.commands, at_once))
 
 
 async def _reply(node: ApiNode, command: BatchCommand | None) -> Mapping[str, AnyResult | Error]:
@@ -274,10 +338,10 @@ METHODS: Mapping[str, tuple[type[Any], Method]] = {
     "unsubscribe": (UnsubscribeRequest, unsubscribe),
     "disconnect": (DisconnectRequest, disconnect),
     "refresh": (RefreshRequest, refresh),
-    "presence": (ChannelRequest, of_channel),
-    "presence_stats": (ChannelRequest, of_channel),
-    "history": (HistoryRequest, of_channel),
-    "history_remove": (ChannelRequest, of_channel),
+    "presence": (ChannelRequest, presence),
+    "presence_stats": (ChannelRequest, presence_stats),
+    "history": (HistoryRequest, history),
+    "history_remove": (ChannelRequest, history_remove),
     "channels": (ChannelsRequest, channels),
     "info": (InfoRequest, info),
     "rpc": (RpcRequest, rpc),
@@ -302,24 +366,3 @@ async def _settle(call: Awaitable[AnyResult], name: str) -> AnyResult | ApiError
     except Exception:  # noqa: BLE001
         log.exception("api call failed", method=name)
         return errors.API_INTERNAL
-
-
-async def _all(
-    call: Callable[[_Item], Coroutine[Any, Any, _T]], items: Sequence[_Item], at_once: int = CALLS_AT_ONCE
-) -> list[_T]:
-    """What *call* gives for each item, in their order, *at_once* calls running together.
-
-    A call that does not wait costs no task. The loop gets its turn after every ``CALLS_AT_ONCE`` calls.
-    """
-    results: list[_T] = []
-    for start in range(0, len(items), at_once):
-        begun = [eager.start(call(item)) for item in items[start : start + at_once]]
-        waiting = [outcome for outcome in begun if isinstance(outcome, asyncio.Task)]
-        if waiting:
-            await asyncio.gather(*waiting)
-        results.extend(
-            outcome.result() if isinstance(outcome, asyncio.Task) else outcome for outcome in begun
-        )
-        if len(results) % CALLS_AT_ONCE == 0:
-            await asyncio.sleep(0)
-    return results

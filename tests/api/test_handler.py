@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from centrifast.api.handler import BODY_SIZE_LIMIT, ApiHandler, encode
+from centrifast.api.handler import BODY_SIZE_LIMIT, ApiHandler
 from centrifast.config.schema_server import HttpApiConfig
+from centrifast.model import ClientInfo, Publication
 from centrifast.server.routes import Routes
 from tests.api.node import FakeNode
 from tests.server.http_peer import Answer, post, run, serving
@@ -23,7 +24,9 @@ def ask(
         ApiHandler(config, node or FakeNode()).add_to(routes)
         async with serving(routes) as served:
             peer = await served.connect()
-            peer.send(post(method if method.startswith("/") else f"/api/{method}", body, *headers))
+            peer.send(
+                post(method if method.startswith("/") else f"/api/{method}".rstrip("/"), body, *headers)
+            )
             return await peer.answer()
 
     return run(scenario())
@@ -69,7 +72,14 @@ def ask(
             '"num_users":0,"num_channels":0,"metrics":{"interval":0.0,"items":{}},"num_subs":3}]}}',
         ),
         ("rpc", '{"method":"m"}', '{"error":{"code":104,"message":"not found"}}'),
-        ("refresh", "{}", '{"error":{"code":108,"message":"not available"}}'),
+        ("refresh", '{"user":"u"}', '{"result":{}}'),
+        ("presence_stats", '{"channel":"present:a"}', '{"result":{"num_clients":0,"num_users":0}}'),
+        (
+            "history",
+            '{"channel":"history:a"}',
+            '{"result":{"publications":[],"epoch":"HyfEqRtb","offset":0}}',
+        ),
+        ("history_remove", '{"channel":"history:a"}', '{"result":{}}'),
         ("presence", '{"channel":"a"}', '{"error":{"code":108,"message":"not available"}}'),
         ("presence_stats", '{"channel":"nope:a"}', '{"error":{"code":102,"message":"unknown channel"}}'),
         ("history", '{"limit":1}', '{"error":{"code":107,"message":"bad request"}}'),
@@ -89,16 +99,84 @@ def test_answers_to_the_byte(method: str, body: str, expected: str) -> None:
     assert (answer.status, answer.headers["content-type"], answer.body.decode()) == (200, JSON, expected)
 
 
+PRESENCE = (
+    '{"presence":{"c":{"user":"u","client":"c","conn_info":{"a":1},"chan_info":"\\u003c"},'
+    '"d":{"user":"","client":"d"}}}'
+)
+HISTORY = (
+    '{"publications":[{"data":{"text":"hi"},"info":{"user":"u","client":"c","conn_info":{"a":1},'
+    '"chan_info":"\\u003c"},"offset":1,"tags":{"k":"v"}},{"data":null,"offset":2}],"epoch":"HyfEqRtb","offset":2}'
+)
+
+
+def full_node() -> FakeNode:
+    """Two clients are present, one of them has published."""
+    info = ClientInfo("u", "c", b'{"a": 1}', b'"<"')
+    return FakeNode(
+        clients={"c": info, "d": ClientInfo("", "d")},
+        publications=[Publication(b'{"text": "hi"}', 1, info, {"k": "v"}), Publication(b"null", 2)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "expected"),
+    [
+        ("presence", '{"channel":"present:a"}', '{"result":' + PRESENCE + "}"),
+        ("presence_stats", '{"channel":"present:a"}', '{"result":{"num_clients":2,"num_users":2}}'),
+        ("history", '{"channel":"history:a","limit":-1}', '{"result":' + HISTORY + "}"),
+        (
+            "batch",
+            '{"commands":[{"presence":{"channel":"present:a"}},{"presence_stats":{"channel":"present:a"}},'
+            '{"history":{"channel":"history:a","limit":-1}},{"history_remove":{"channel":"history:a"}},'
+            '{"refresh":{"user":"u"}}]}',
+            '{"replies":[{"presence":' + PRESENCE + '},{"presence_stats":{"num_clients":2,"num_users":2}},'
+            '{"history":' + HISTORY + '},{"history_remove":{}},{"refresh":{}}]}',
+        ),
+        (
+            "",
+            '{"method":"presence","params":{"channel":"present:a"}}\n'
+            '{"id":7,"method":6,"params":{"channel":"history:a","limit":-1}}',
+            '{"result":' + PRESENCE + '}\n{"id":7,"result":' + HISTORY + "}",
+        ),
+    ],
+)
+def test_presence_and_history_to_the_byte(method: str, body: str, expected: str) -> None:
+    answer = ask(method, body.encode(), node=full_node())
+    assert (answer.status, answer.headers["content-type"], answer.body.decode()) == (200, JSON, expected)
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b'{"channel":1}', b"{} {}", b'{"data":"\xff"}'])
 def test_malformed_bodies(body: bytes) -> None:
     answer = ask("publish", body)
     assert (answer.status, answer.body) == (400, b"Bad Request")
 
 
-def test_unknown_methods_and_the_bare_prefix() -> None:
-    for path in ("/api/connections", "/api/publish/", "/api/PUBLISH", "/api"):
+def test_unknown_methods() -> None:
+    for path in ("/api/connections", "/api/publish/", "/api/PUBLISH"):
         answer = ask(path, b"{}")
         assert (answer.status, answer.body) == (404, b"404 page not found")
+
+
+@pytest.mark.parametrize(("prefix", "path"), [("/api", "/api"), ("v1/api/", "/v1/api")])
+def test_the_prefix_itself_takes_old_commands(prefix: str, path: str) -> None:
+    config = HttpApiConfig(key=KEY, handler_prefix=prefix)
+    command = b'{"id":1,"method":"publish","params":{"channel":"a","data":1}}'
+    answer = ask(path, command, f"X-API-Key: {KEY}", config=config)
+    assert (answer.status, answer.headers["content-type"], answer.body) == (
+        200,
+        JSON,
+        b'{"id":1,"result":{}}',
+    )
+    assert ask(path, command, config=config).status == 401
+    malformed = ask(path, b"[]", f"X-API-Key: {KEY}", config=config)
+    assert (malformed.status, malformed.body) == (400, b"Bad Request")
+
+
+@pytest.mark.parametrize("prefix", ["", "/"])
+def test_without_a_prefix_unknown_paths_stay_unknown(prefix: str) -> None:
+    config = HttpApiConfig(insecure=True, handler_prefix=prefix)
+    for path in ("/", "/nothing"):
+        assert ask(path, b'{"method":"info"}', config=config).status == 404
 
 
 @pytest.mark.parametrize(
@@ -135,6 +213,12 @@ def test_other_http_methods() -> None:
         ("presence", '{"channel":"a"}', 400, '{"code":108,"message":"not available"}'),
         ("rpc", '{"method":"m"}', 404, '{"code":104,"message":"not found"}'),
         ("publish", '{"channel":"a","data":1}', 200, '{"result":{}}'),
+        (
+            "",
+            '{"method":"presence","params":{"channel":"a"}}',
+            200,
+            '{"error":{"code":108,"message":"not available"}}',
+        ),
         ("batch", '{"commands":[{}]}', 200, '{"replies":[{"error":{"code":104,"message":"not found"}}]}'),
         (
             "broadcast",
@@ -258,10 +342,3 @@ def test_without_one_the_limit_is_ours() -> None:
     route = routes.find("/api/publish")
     assert route is not None
     assert route.body_limit == handler.body_limit
-
-
-def test_what_centrifugo_escapes_is_escaped() -> None:
-    value = {"<&>": "\u2028\u2029\u2030é"}
-    encoded = encode(value)
-    assert encoded == '{"\\u003c\\u0026\\u003e":"\\u2028\\u2029\u2030é"}'.encode()
-    assert json.loads(encoded) == value

@@ -20,7 +20,11 @@ from centrifast.api.messages import (
     DisconnectRequest,
     Error,
     HistoryRequest,
+    HistoryResult,
     InfoRequest,
+    Position,
+    PresenceResult,
+    PresenceStatsResult,
     PublishRequest,
     PublishResult,
     RefreshRequest,
@@ -29,8 +33,12 @@ from centrifast.api.messages import (
     SubscribeRequest,
     UnsubscribeRequest,
 )
-from centrifast.api.methods import CALLS_AT_ONCE, METHODS, perform
+from centrifast.api.methods import METHODS, perform
+from centrifast.api.turns import CALLS_AT_ONCE
+from centrifast.auth.claims import NO_OVERRIDE, SubscriptionOverride
+from centrifast.engine.contract import HistoryFilter
 from centrifast.errors import ApiErrorCode, DisconnectCode
+from centrifast.model import ClientInfo, Publication, StreamPosition
 from tests.api.node import FakeNode
 from tests.server.http_peer import run, until
 
@@ -54,6 +62,7 @@ def test_publish_hands_everything_to_the_node() -> None:
         idempotency_key="i",
         version=3,
         version_epoch="e",
+        delta=True,
     )
     assert call(node, "publish", request) == PublishResult(1, "HyfEqRtb")
     options = {
@@ -62,6 +71,7 @@ def test_publish_hands_everything_to_the_node() -> None:
         "idempotency_key": "i",
         "version": 3,
         "version_epoch": "e",
+        "delta": True,
     }
     assert node.calls == [("publish", "history:a", b'"hi"', options)]
 
@@ -103,6 +113,30 @@ def test_a_bug_is_logged_once_and_answered_as_internal(caplog: pytest.LogCapture
 
 
 # ----------------------------------------------------------------- broadcast
+
+
+def test_broadcast_hands_everything_to_the_node_for_each_channel() -> None:
+    node = FakeNode()
+    request = BroadcastRequest(
+        channels=["a", "b"],
+        data=HI,
+        skip_history=True,
+        tags={"a": "b"},
+        idempotency_key="i",
+        version=3,
+        version_epoch="e",
+        delta=True,
+    )
+    call(node, "broadcast", request)
+    options = {
+        "history": False,
+        "tags": {"a": "b"},
+        "idempotency_key": "i",
+        "version": 3,
+        "version_epoch": "e",
+        "delta": True,
+    }
+    assert node.calls == [("publish", channel, b'"hi"', options) for channel in ("a", "b")]
 
 
 def test_broadcast_answers_for_each_channel_in_order() -> None:
@@ -177,12 +211,23 @@ def test_subscribe() -> None:
         b64data="YQ==",
         expire_at=7,
         override=SubscribeOverride(presence=BoolValue(True), join_leave=BoolValue()),
+        recover_since=Position(5, "e"),
     )
     assert call(node, "subscribe", request) is EMPTY
-    override = {"presence": True, "join_leave": False}
-    assert node.calls == [("subscribe", "u", "a", "c", "s", b"{}", b"a", 7, override)]
+    override = SubscriptionOverride(presence=True, join_leave=False)
+    since = StreamPosition(5, "e")
+    assert node.calls == [("subscribe", "u", "a", "c", "s", b"{}", b"a", 7, override, since)]
     call(node, "subscribe", SubscribeRequest(channel="a"))
-    assert node.calls[1:] == [("subscribe", "", "a", "", "", b"", b"", 0, None)]
+    assert node.calls[1:] == [("subscribe", "", "a", "", "", b"", b"", 0, NO_OVERRIDE, None)]
+
+
+@pytest.mark.parametrize("name", SubscribeOverride.__struct_fields__)
+@pytest.mark.parametrize("value", [True, False])
+def test_an_override_sets_its_option_only(name: str, value: bool) -> None:
+    node = FakeNode()
+    override = SubscribeOverride(**{name: BoolValue(value)})
+    call(node, "subscribe", SubscribeRequest(channel="a", override=override))
+    assert node.calls[0][8] == SubscriptionOverride(**{name: value})
 
 
 @pytest.mark.parametrize(
@@ -238,6 +283,47 @@ def test_what_no_close_frame_can_say_is_refused(asked: DisconnectReason) -> None
     assert node.calls == []
 
 
+def test_refresh() -> None:
+    node = FakeNode()
+    assert call(node, "refresh", RefreshRequest("u", "c", True, 7, Raw(b"{}"), "s")) is EMPTY
+    assert call(node, "refresh", RefreshRequest()) is EMPTY
+    assert node.calls == [("refresh", "u", "c", "s", True, 7, b"{}"), ("refresh", "", "", "", False, 0, b"")]
+
+
+# ------------------------------------------------------ presence and history
+
+
+def test_presence() -> None:
+    clients = {"c": ClientInfo("u", "c"), "d": ClientInfo("u", "d", b"{}")}
+    node = FakeNode(clients=clients)
+    assert call(node, "presence", ChannelRequest("present:a")) == PresenceResult(clients)
+    assert call(node, "presence_stats", ChannelRequest("present:a")) == PresenceStatsResult(2, 1)
+
+
+@pytest.mark.parametrize(
+    ("request_", "wanted"),
+    [
+        (HistoryRequest("history:a", -1), HistoryFilter(-1)),
+        (
+            HistoryRequest("history:a", 3, Position(2, "HyfEqRtb"), True),
+            HistoryFilter(3, StreamPosition(2, "HyfEqRtb"), True),
+        ),
+        (HistoryRequest("history:a", 3, Position()), HistoryFilter(3, StreamPosition())),
+    ],
+)
+def test_history(request_: HistoryRequest, wanted: HistoryFilter) -> None:
+    publications = [Publication(b"1", 1), Publication(b"2", 2)]
+    node = FakeNode(publications=publications)
+    assert call(node, "history", request_) == HistoryResult(publications, "HyfEqRtb", 2)
+    assert node.calls == [("history", "history:a", wanted)]
+
+
+def test_history_remove() -> None:
+    node = FakeNode()
+    assert call(node, "history_remove", ChannelRequest("history:a")) is EMPTY
+    assert node.calls == [("remove_history", "history:a")]
+
+
 # -------------------------------------------------------------------- others
 
 
@@ -256,24 +342,9 @@ def test_info() -> None:
     [
         ("rpc", RpcRequest(), errors.API_BAD_REQUEST),
         ("rpc", RpcRequest("m"), errors.API_NOT_FOUND),
-        ("refresh", RefreshRequest("u"), errors.API_NOT_AVAILABLE),
-        *(
-            (name, type_(channel=channel), error)
-            for name, type_ in (
-                ("presence", ChannelRequest),
-                ("presence_stats", ChannelRequest),
-                ("history", HistoryRequest),
-                ("history_remove", ChannelRequest),
-            )
-            for channel, error in (
-                ("", errors.API_BAD_REQUEST),
-                ("nope:a", errors.API_UNKNOWN_CHANNEL),
-                ("a", errors.API_NOT_AVAILABLE),
-            )
-        ),
     ],
 )
-def test_what_is_not_there(name: str, request_: Any, error: ApiErrorCode) -> None:
+def test_there_are_no_extensions(name: str, request_: Any, error: ApiErrorCode) -> None:
     assert call(FakeNode(), name, request_) is error
 
 
