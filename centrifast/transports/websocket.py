@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from centrifast import log
 from centrifast._framing import Variant, encode_frame
 from centrifast.client.session import Session
 from centrifast.client.transport import Handler
@@ -39,12 +40,12 @@ class WebSocketEndpoint:
         self._settings = settings
         self._origins = origins
         self._variants = {encoding: variant for encoding, (variant, _) in encodings.items()}
-        self._factories: dict[Encoding, Callable[[Connection], Handler]] = {
-            encoding: self._session_factory(codec) for encoding, (_, codec) in encodings.items()
-        }
+        self._codecs = {encoding: codec for encoding, (_, codec) in encodings.items()}
+        self._factories = {encoding: self._session_factory(codec) for encoding, codec in self._codecs.items()}
+        self._user_header = node.config.client.user_id_http_header.lower()
 
-    def _session_factory(self, codec: "Codec") -> Callable[[Connection], Handler]:
-        return lambda connection: Session(self._node, codec, connection)
+    def _session_factory(self, codec: "Codec", header_user: str = "") -> Callable[[Connection], Handler]:
+        return lambda connection: Session(self._node, codec, connection, header_user)
 
     def upgrade(self, transport: asyncio.Transport, request: Request, rest: bytes) -> UpgradeRefusal | None:
         """Take the connection over, or say why not."""
@@ -53,10 +54,31 @@ class WebSocketEndpoint:
         if not self._origins.allows(request.headers.get("origin")):
             return FORBIDDEN
         encoding, subprotocol = choose_encoding(request.query, request.headers.get("sec-websocket-protocol"))
-        connection = Connection(self._settings, self._variants[encoding], self._factories[encoding])
+        factory = self._factories[encoding]
+        header_user = trusted_user(request, self._user_header)
+        if header_user:
+            factory = self._session_factory(self._codecs[encoding], header_user)
+        connection = Connection(self._settings, self._variants[encoding], factory)
         key = request.headers["sec-websocket-key"]
         accept(transport, self._settings, connection, key, subprotocol, rest)
         return None
+
+
+def trusted_user(request: Request, header: str) -> str:
+    """The user id in the header *header*, a lower-case name; empty if there is none (server specification 5.6).
+
+    A value with a comma can not be told from a header given twice (RFC 9110 section 5.3): one by the proxy, one by a
+    client that wants to be somebody else. Neither is believed.
+    """
+    value = request.headers.get(header, "") if header else ""
+    if "," in value:
+        log.info("user id header refused: it has a comma, or came twice", header=header)
+        return ""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        log.info("user id header refused: it is not UTF-8", header=header)
+        return ""
 
 
 class EchoEndpoint:

@@ -26,8 +26,9 @@ from tests.client.fakes import (
     subscribed,
 )
 from tests.core_fakes import JSON
+from tests.in_process_server import InProcessServer
 from tests.protocol.client_side import json_line, protobuf_frame
-from tests.raw_websocket import ACCEPT, BINARY, KEY, TEXT, frame
+from tests.raw_websocket import ACCEPT, BINARY, CLOSE, KEY, TEXT, frame
 
 CONNECT = Command(id=1, connect=ConnectRequest())
 
@@ -209,6 +210,77 @@ def test_the_agreed_encoding_is_spoken_whatever_the_opcode(
         assert reply.connect is not None
 
     with_bench(test)
+
+
+# ------------------------------------------------------------------ a user id from a header
+
+ONLY_BY_HEADER = {"allow_anonymous_connect_without_token": False, "user_id_http_header": "X-User-Id"}
+
+
+async def connect_as(bench: Bench, headers: Mapping[str, str]) -> str | None:
+    """The user that a connect with these request headers has become, or None if it was refused."""
+    caller = await bench.call(headers)
+    await caller.head()
+    await caller.write(frame(TEXT, json_line(CONNECT)))
+    users = [client.user for client in bench.server.hub.clients.values()]
+    return users[0] if users else None
+
+
+@pytest.mark.parametrize(
+    ("value", "user"),
+    [
+        ("42", "42"),
+        ("J\u00c3\u00b6rg", "J\u00f6rg"),  # UTF-8, as the parser gives it
+        ("", None),
+        ("7, 42", None),  # twice: one of them may be the client's own
+        ("42,", None),
+        ("J\u00f6rg", None),  # no UTF-8
+    ],
+)
+def test_a_trusted_header_names_the_user(value: str, user: str | None) -> None:
+    async def test(bench: Bench) -> None:
+        assert await connect_as(bench, {"x-user-id": value}) == user
+
+    with_bench(test, ONLY_BY_HEADER)
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        {**ONLY_BY_HEADER, "user_id_http_header": ""},
+        {**ONLY_BY_HEADER, "user_id_http_header": "X-Other"},
+    ],
+)
+def test_a_header_that_is_not_trusted_names_nobody(client: dict[str, Any]) -> None:
+    async def test(bench: Bench) -> None:
+        assert await connect_as(bench, {"x-user-id": "42"}) is None
+
+    with_bench(test, client)
+
+
+def test_where_anonymous_users_are_allowed_the_header_is_not_asked() -> None:
+    async def test(bench: Bench) -> None:
+        assert await connect_as(bench, {"x-user-id": "42"}) == ""
+
+    with_bench(test, {"user_id_http_header": "X-User-Id"})
+
+
+@pytest.mark.parametrize(
+    ("sent", "user"),
+    [({"X-User-Id": "42"}, "42"), ({"x-USER-id": "42"}, "42"), ({"X-User-Id": "7", "x-user-id": "42"}, None)],
+)
+def test_the_header_finds_its_way_through_the_front_door(sent: dict[str, str], user: str | None) -> None:
+    flags: dict[str, str | bool | int] = {
+        "client.allow_anonymous_connect_without_token": False,
+        "client.user_id_http_header": "x-user-ID",
+    }
+    with InProcessServer(flags) as server, server.client(headers=sent) as client:
+        client.send_text('{"id":1,"connect":{}}')
+        answer = client.receive()
+        assert answer is not None
+        assert answer.opcode == (TEXT if user else CLOSE)
+        clients = server.call(lambda: list(server.node.hub.clients.values()))
+        assert [known.user for known in clients] == ([user] if user else [])
 
 
 # ------------------------------------------------------------------ a connection
