@@ -22,6 +22,7 @@ cdef class Drain:
         bint scheduled
         list dirty_sinks        # sinks with something in their outbox
         object dirty_subscribers  # deque of arrays with a round in progress or pending messages
+        list patient            # arrays whose pending messages can wait
         list failed             # (sink, reason) to be reported once no loop runs
         uint8_t* writable       # by descriptor: 1 = may be written directly now; owned, freed in __dealloc__
         Py_ssize_t writable_size
@@ -52,7 +53,9 @@ cdef class Subscribers:
         bytes round             # bytes being written now, or None
         Py_ssize_t cursor, limit  # the round has reached cursor and ends at limit
         list late               # sinks that joined while messages were pending: they get the next ones one by one
-        bint dirty
+        bint dirty              # in drain.dirty_subscribers
+        bint urgent             # some pending message can not wait
+        bint is_patient         # in drain.patient
 
     cdef int append(self, Sink sink) except -1
     cdef int move(self, Py_ssize_t source, Py_ssize_t target) except -1
@@ -63,7 +66,9 @@ cdef class Subscribers:
     cdef int deliver_share(self, Sink sink, Py_ssize_t index) except -1
     cdef int move_to(self, Subscribers target) except -1
     cdef int drop_pending(self) except -1
-    cpdef broadcast(self, bytes message)
+    cpdef broadcast(self, bytes message, bint can_wait=*)
+    cdef int demand(self) except -1
+    cdef int wait(self) except -1
     cdef int begin_round(self) except -1
     cdef int write_round(self, double deadline) except -1
 

@@ -74,6 +74,7 @@ cdef enum:
     LATE = -1               # index of a membership whose sink waits in Subscribers.late
     SHORTS = 64             # sockets that did not take a round whole, noted before they are handled
     ROUND_BYTES = 131072    # a round carries no more: one send of this size costs far more than the call itself
+    PATIENT_SIZE = 64       # members from which on messages that can wait are collected
     CLOCK_EVERY = 16        # sends between two looks at the clock (a look costs 25 ns, a send 6 µs)
 
 cdef Py_ssize_t live_sinks = 0, live_subscribers = 0, live_members = 0
@@ -105,6 +106,7 @@ cdef class Drain:
         self.write_timeout = write_timeout
         self.dirty_sinks = []
         self.dirty_subscribers = deque()
+        self.patient = []
         self.failed = []
 
     def __dealloc__(self):
@@ -113,7 +115,16 @@ cdef class Drain:
     @property
     def idle(self):
         """Whether nothing is waiting to be written (what a blocked sink keeps does not count)."""
-        return not self.dirty_sinks and not self.dirty_subscribers and not self.failed
+        return not self.dirty_sinks and not self.dirty_subscribers and not self.patient and not self.failed
+
+    def release(self):
+        """Write what could wait as well; to be called some times a second."""
+        cdef Subscribers subscribers
+        patient, self.patient = self.patient, []
+        for subscribers in patient:
+            subscribers.is_patient = False
+            if subscribers.pending:
+                subscribers.demand()
 
     cdef int schedule(self) except -1:
         if not self.scheduled:
@@ -354,8 +365,12 @@ cdef class Subscribers:
         self.pending_size = 0
         return 0
 
-    cpdef broadcast(self, bytes message):
-        """Give *message* to every member: one append, however many they are."""
+    cpdef broadcast(self, bytes message, bint can_wait=False):
+        """Give *message* to every member: one append, however many they are.
+
+        If it *can_wait* and the members are many, it leaves with the next message that can not, or with ``release``:
+        when 2,000 clients enter a room that tells all of all, each join would cost one send per member.
+        """
         cdef Sink sink
         if self.late is not None:
             for sink in self.late:
@@ -368,10 +383,27 @@ cdef class Subscribers:
         if self.pending_size <= self.drain.queue_max_size < self.pending_size + PyBytes_GET_SIZE(message):
             self.drain.overfull += 1
         self.pending_size += PyBytes_GET_SIZE(message)
+        if can_wait and self.size > PATIENT_SIZE and self.pending_size < ROUND_BYTES:
+            if not self.dirty:
+                self.wait()
+        else:
+            self.urgent = True
+            self.demand()
+
+    cdef int demand(self) except -1:
+        """Ask for a round."""
         if not self.dirty:
             self.dirty = True
             self.drain.dirty_subscribers.append(self)
             self.drain.schedule()
+        return 0
+
+    cdef int wait(self) except -1:
+        """Be content with a round when the drain releases those who wait."""
+        if not self.is_patient:
+            self.is_patient = True
+            self.drain.patient.append(self)
+        return 0
 
     cdef int begin_round(self) except -1:
         """Make what is pending (or its first ROUND_BYTES) the round to be written; take in who was late."""
@@ -386,6 +418,7 @@ cdef class Subscribers:
         self.pending_size -= size
         if count == total:
             self.pending = None
+            self.urgent = False
         else:
             messages = messages[:count]
             self.pending = self.pending[count:]
@@ -453,7 +486,12 @@ cdef class Subscribers:
         self.round = None
         if self.holes:
             self.fill_holes()
-        return 1 if self.pending else 0
+        if not self.pending:
+            return 0
+        if self.urgent:
+            return 1
+        self.wait()
+        return 0
 
 
 @cython.final

@@ -171,7 +171,8 @@ class Server:
         gc.set_threshold(*GC_THRESHOLDS)
 
     def _turn_wheel(self) -> None:
-        """The one timer behind all deadlines of all connections."""
+        """The one timer behind all deadlines of all connections, and behind messages that can wait."""
+        self._drain.release()
         self._wheel.advance(time.monotonic())
         self._wheel_timer = self._clock.call_later(self._wheel.resolution, self._turn_wheel)
 

@@ -121,7 +121,7 @@ class Deliverer:
         return self._clock.unix() * 1000 - publication.time_ms > self._max_lag * 1000
 
     def push(self, channel: Channel, push: Push) -> Outcome:
-        """Give a join or leave to those who asked for them."""
+        """Give a join or leave to those who asked for them; in a large channel it waits a moment for others."""
         made: dict[Variant, bytes] = {}
         refused: list[Sink] = []
         for array in channel.arrays:
@@ -134,7 +134,7 @@ class Deliverer:
             except NotJsonError:
                 refused.extend(array.sinks())
             else:
-                array.broadcast(message)
+                array.broadcast(message, can_wait=True)
         return Outcome(tuple(refused)) if refused else DELIVERED
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from centrifast._channel import Channel
+from centrifast._channel import IN_STEP, LOST, OLD, Channel
 from centrifast._core import NO_PONG, SLOW, WRITE_FAILED, Drain, Sink
 from centrifast._framing import Variant, encode_frame
 from centrifast._wheel import TimingWheel
@@ -439,3 +439,179 @@ def test_a_transport_that_refuses_to_write_costs_only_its_own_sink(
     turns.run()
     assert broken.failures == [WRITE_FAILED]
     assert sound.messages() == [b"1"]
+
+
+# ------------------------------------------------------------------ messages that can wait
+
+
+def crowd(connect: Connect, channel: Channel, size: int) -> list[Peer]:
+    peers = [connect() for _ in range(size)]
+    for peer in peers:
+        channel.join(peer.sink)
+    return peers
+
+
+def test_what_can_wait_is_collected_in_a_crowd(
+    connect: Connect, channel: Channel, drain: Drain, turns: Turns
+) -> None:
+    peers = crowd(connect, channel, 65)
+    (array,) = channel.arrays
+    array.broadcast(b"1", can_wait=True)
+    array.broadcast(b"2", can_wait=True)
+    turns.run()
+    assert not drain.idle
+    assert peers[0].messages() == []
+    drain.release()
+    turns.run()
+    assert drain.idle
+    assert all(peer.messages() == [b"1", b"2"] for peer in peers)
+
+
+def test_what_can_not_wait_takes_along_what_was_said_before(
+    connect: Connect, channel: Channel, drain: Drain, turns: Turns
+) -> None:
+    peers = crowd(connect, channel, 65)
+    (array,) = channel.arrays
+    array.broadcast(b"1", can_wait=True)
+    array.broadcast(b"2")
+    turns.run()
+    assert all(peer.messages() == [b"1", b"2"] for peer in peers)
+    drain.release()
+    assert drain.idle
+
+
+def test_among_few_nothing_waits(connect: Connect, channel: Channel, turns: Turns) -> None:
+    peers = crowd(connect, channel, 64)
+    channel.arrays[0].broadcast(b"1", can_wait=True)
+    turns.run()
+    assert all(peer.messages() == [b"1"] for peer in peers)
+
+
+def test_what_can_wait_does_so_behind_a_round_as_well(
+    connect: Connect, channel: Channel, turns: Turns
+) -> None:
+    drain = Drain(turns.call_soon, QUEUE, 0.0)  # slices of sixteen sends
+    room = Channel("room", drain)
+    wheel = TimingWheel(0.0)
+    peers = [Peer(drain, wheel) for _ in range(65)]
+    for peer in peers:
+        room.join(peer.sink)
+    (array,) = room.arrays
+    array.broadcast(b"1")
+    turns.turn()
+    array.broadcast(b"2", can_wait=True)
+    turns.run()
+    assert all(peer.messages() == [b"1"] for peer in peers)
+    drain.release()
+    turns.run()
+    assert all(peer.messages() == [b"2"] for peer in peers)
+    for peer in peers:
+        room.leave(peer.sink)
+        peer.close()
+    assert drain.idle
+
+
+def test_too_much_does_not_wait(connect: Connect, channel: Channel, turns: Turns) -> None:
+    peers = crowd(connect, channel, 65)
+    for _ in range(9):
+        channel.arrays[0].broadcast(b"x" * 16000, can_wait=True)
+    turns.run()
+    assert len(peers[0].messages()) == 9
+
+
+def test_a_crowd_that_leaves_takes_what_waits_along(
+    connect: Connect, channel: Channel, drain: Drain, turns: Turns
+) -> None:
+    peers = crowd(connect, channel, 65)
+    channel.arrays[0].broadcast(b"1", can_wait=True)
+    for peer in peers:
+        channel.leave(peer.sink)
+    drain.release()
+    turns.run()
+    assert drain.idle
+    assert all(peer.messages() == [b"1"] for peer in peers)
+
+
+# ------------------------------------------------------------------ groups and positions
+
+
+def test_each_group_gets_its_own_bytes(connect: Connect, channel: Channel, turns: Turns) -> None:
+    first, second = connect(), connect()
+    channel.join(first.sink, "a")
+    channel.join(second.sink, "b")
+    say(channel, JSON, b"1", "a")
+    say(channel, JSON, b"2", "b")
+    turns.run()
+    assert (first.messages(), second.messages()) == ([b"1"], [b"2"])
+    assert (channel.group_of(first.sink), channel.group_of(connect().sink)) == ("a", None)
+
+
+def test_a_group_alone_is_renamed(connect: Connect, channel: Channel, turns: Turns) -> None:
+    peer = connect()
+    channel.join(peer.sink, "a")
+    (array,) = channel.arrays
+    channel.regroup(array, "b")
+    channel.regroup(array, "b")
+    assert channel.arrays == [array]
+    assert channel.group_of(peer.sink) == "b"
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_who_changes_groups_gets_all_that_was_said_to_either_while_in_it(
+    connect: Connect, channel: Channel, turns: Turns, busy: bool
+) -> None:
+    moves, late, stays = connect(), connect(), connect()
+    channel.join(moves.sink, "a")
+    channel.join(stays.sink, "b")
+    say(channel, JSON, b"1", "a")
+    if busy:
+        say(channel, JSON, b"2", "b")
+    channel.join(late.sink, "a")
+    (source,) = (array for array in channel.arrays if array.group == "a")
+    channel.regroup(source, "b")
+    assert [array.group for array in channel.arrays] == ["b"]
+    say(channel, JSON, b"3", "b")
+    turns.run()
+    assert moves.messages() == [b"1", b"3"]
+    assert late.messages() == [b"3"]
+    assert stays.messages() == ([b"2", b"3"] if busy else [b"3"])
+    assert len(channel) == 3
+
+
+def test_a_group_can_be_changed_while_a_round_is_written(turns: Turns) -> None:
+    drain = Drain(turns.call_soon, QUEUE, 0.0)  # slices of sixteen sends
+    channel, wheel = Channel("room", drain), TimingWheel(0.0)
+    peers = [Peer(drain, wheel) for _ in range(40)]
+    other = Peer(drain, wheel)
+    channel.join(other.sink, "b")
+    for peer in peers:
+        channel.join(peer.sink, "a")
+    say(channel, JSON, b"1", "a")
+    turns.turn()
+    (source,) = (array for array in channel.arrays if array.group == "a")
+    channel.regroup(source, "b")
+    say(channel, JSON, b"2", "b")
+    turns.run()
+    assert all(peer.messages() == [b"1", b"2"] for peer in peers)
+    assert other.messages() == [b"2"]
+    for peer in (*peers, other):
+        channel.leave(peer.sink)
+        peer.close()
+    assert drain.idle
+
+
+def test_a_position_advances_one_by_one(channel: Channel) -> None:
+    steps = [(1, "a"), (2, "a"), (2, "a"), (1, "a"), (4, "a"), (5, "a"), (6, "b"), (7, "b")]
+    assert [channel.advance(*step) for step in steps] == [
+        IN_STEP,
+        IN_STEP,
+        OLD,
+        OLD,
+        LOST,
+        IN_STEP,
+        LOST,
+        IN_STEP,
+    ]
+    assert (channel.offset, channel.epoch) == (7, "b")
+    channel.place(3, "c")
+    assert (channel.advance(3, "c"), channel.advance(4, "c")) == (OLD, IN_STEP)

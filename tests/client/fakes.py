@@ -270,6 +270,7 @@ class Far:
 
     def received(self) -> list[Reply]:
         """What has come since the last look."""
+        self._server.drain.release()
         self._server.turns.run()
         return self.transport.received()
 
