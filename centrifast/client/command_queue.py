@@ -112,17 +112,14 @@ class CommandQueue:
             else:
                 self._start(command)
         if not self._running:
-            self._forget()
             self._session.queue = None
         self._pause_or_resume()
 
     def close(self) -> None:
-        """Cancel what runs and forget the rest: the session is over."""
-        self._forget()
-        current = asyncio.current_task() if self._running else None
+        """Cancel what runs, also the command that ended the session; nothing else starts."""
+        self._release()
         for task in self._running:
-            if task is not current:
-                task.cancel()
+            task.cancel()
 
     # -------------------------------------------------------------- inside
 
@@ -160,8 +157,7 @@ class CommandQueue:
         if self._held is not None and not self._is_subscribing(self._held):
             command = self._held
             self._release()
-            if self._session.state in TAKES_COMMANDS:
-                self._start(command)
+            self._start(command)
         self.go_on()
 
     def _is_subscribing(self, command: Command) -> bool:
@@ -187,17 +183,10 @@ class CommandQueue:
             self._timer.cancel()
             self._timer = None
 
-    def _forget(self) -> None:
-        """Drop what has not been started."""
-        self._release()
-        self._received = iter(())
-        self._backlog.clear()
-        self._backlog_size = 0
-
     def _pause_or_resume(self) -> None:
         if self._session.state is State.CLOSED:
             return  # closing reads on by itself
-        is_full = self._backlog_size > COMMAND_BACKLOG_SIZE
+        is_full = bool(self._running) and self._backlog_size > COMMAND_BACKLOG_SIZE
         if is_full and not self._is_paused:
             self._transport.pause_reading()
         elif self._is_paused and not is_full:

@@ -163,7 +163,19 @@ def test_commands_that_end_a_connection(
     client = server.connect(encoding)
     assert client.ask(subscribe(2, "news"), command, subscribe(3, "other")) == [subscribed(2)]
     assert client.closed_with == expected
+    assert client.ask(subscribe(4, "third")) == []
+    assert not client.session.subscriptions
     assert server.is_empty
+
+
+@BOTH
+def test_after_an_error_reply_to_connect_nothing_is_handled(server: Server, encoding: Encoding) -> None:
+    client = server.open(encoding)
+    expired = Command(id=1, connect=ConnectRequest(token=token(sub="42", exp=NOW - 5)))
+    assert client.ask(expired, subscribe(2, "news")) == [error(1, errors.TOKEN_EXPIRED)]
+    assert client.ask(CONNECT, subscribe(3, "news")) == []
+    assert client.session.state is State.FAILED
+    assert not client.session.subscriptions
 
 
 def test_the_protocols_ping_command_is_not_served(server: Server) -> None:
@@ -276,6 +288,21 @@ def test_small_frames_fill_the_backlog_with_the_memory_they_cost() -> None:
     with_slow_broker(test)
 
 
+def test_after_a_connect_that_failed_reading_goes_on_and_nothing_is_handled() -> None:
+    async def test(server: Server, broker: SlowBroker) -> None:
+        client = server.open()
+        client.send(Command(id=1, connect=ConnectRequest(token=token(channels=["a"]))))
+        client.write(b" " * COMMAND_BACKLOG_SIZE)
+        assert not client.transport.reading
+        await broker.let_go("subscribe a", ZeroDivisionError())
+        client.send(PUBLISH)
+        assert client.received() == [error(1, errors.INTERNAL)]
+        assert client.transport.reading
+        assert client.closed_with is None
+
+    with_slow_broker(test)
+
+
 def test_a_client_whose_reading_is_paused_can_go() -> None:
     async def test(server: Server, broker: SlowBroker) -> None:
         client = server.connect()
@@ -285,6 +312,7 @@ def test_a_client_whose_reading_is_paused_can_go() -> None:
         client.session.disconnect(errors.FORCE_DISCONNECT)
         await settle()
         assert not broker.asked
+        assert not client.transport.reading  # closing reads on by itself
 
     with_slow_broker(test)
 
