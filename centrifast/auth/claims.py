@@ -4,13 +4,29 @@ from collections.abc import Mapping
 
 import msgspec
 
+from centrifast.errors import INTERNAL, ClientError
+
 
 class InvalidTokenError(Exception):
     """The token can not be believed. The text is for the log: it never holds the token or parts of it."""
 
 
 class TokenExpiredError(Exception):
-    """The token is genuine, but its time is over or has not come (``exp``, ``nbf``)."""
+    """The token is genuine, but its time is over or has not come; the text names the claim, ``exp`` or ``nbf``."""
+
+
+class KeysUnavailableError(ClientError):
+    """There is no telling now whether the token is genuine: its key can not be fetched.
+
+    Answered with the temporary error 100, so that clients try again (server specification 5.3, decision b).
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(INTERNAL)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class SubscriptionOverride(msgspec.Struct, frozen=True, gc=False):

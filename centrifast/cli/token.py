@@ -65,7 +65,11 @@ def check_token(
 
     async def claims() -> C:
         clock = SystemClock(asyncio.get_running_loop())
-        return await verify(TokenVerifier(settings, skip_signature=skip_signature, clock=clock))
+        verifier = TokenVerifier(settings, skip_signature=skip_signature, clock=clock)
+        try:
+            return await verify(verifier)
+        finally:
+            await verifier.close()
 
     try:
         return asyncio.run(claims())

@@ -1,16 +1,15 @@
-"""What options of listeners, clients, tokens and proxies must fulfil together (server specification 1.7)."""
+"""What options of listeners, clients and proxies must fulfil together (server specification 1.7)."""
 
 import re
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 
-from centrifast.config.regex import compile_pattern
 from centrifast.config.rules_channel import check_names
-from centrifast.config.schema import Config, TlsConfig, TokenConfig
+from centrifast.config.rules_token import check_token
+from centrifast.config.schema import Config, TlsConfig
 from centrifast.glob import Glob
 from centrifast.limits import CLOSE_REASON_SIZE
 
-CLAIM = re.compile(r"[a-zA-Z_]*", re.ASCII)
 CONSUMER_NAME = re.compile(r"[a-zA-Z0-9_]{2,}", re.ASCII)
 HIGHEST_PORT = 65535
 
@@ -95,23 +94,6 @@ def check_endpoints(config: Config) -> Iterator[str]:
                 "give each endpoint a path of its own"
             )
         served.setdefault(place, section)
-
-
-def check_token(path: str, token: TokenConfig) -> Iterator[str]:
-    """Claims are asked for in one way only."""
-    if not CLAIM.fullmatch(token.user_id_claim):
-        yield f"{path}.user_id_claim: use letters and underscores only"
-    for name, text, pattern in (
-        ("audience", token.audience, token.audience_regex),
-        ("issuer", token.issuer, token.issuer_regex),
-    ):
-        if text and pattern:
-            yield f"{path}.{name} and {path}.{name}_regex exclude each other"
-        if pattern:
-            try:
-                compile_pattern(pattern)
-            except ValueError as error:
-                yield f"{path}.{name}_regex: {error}"
 
 
 def check_pings(config: Config) -> Iterator[str]:

@@ -17,26 +17,16 @@ class TokenConfig:
     hmac_previous_secret_key_valid_until: int = option(
         0, "Time until which the previous key counts; 0 = forever.", unit="Unix seconds", min=0
     )
-    rsa_public_key: str = option(
-        "", "PEM of a public key or certificate for RS256, RS384, RS512.", support=Support.REFUSED
-    )
-    ecdsa_public_key: str = option(
-        "", "PEM of a public key or certificate for ES256, ES384, ES512.", support=Support.REFUSED
-    )
-    jwks_public_endpoint: str = option(
-        "", "URL of a key set; when set, the static keys are not used.", support=Support.REFUSED
-    )
+    rsa_public_key: str = option("", "PEM of a public key or certificate for RS256, RS384, RS512.")
+    ecdsa_public_key: str = option("", "PEM of a public key or certificate for ES256, ES384, ES512.")
+    jwks_public_endpoint: str = option("", "URL of a key set; when set, the static keys are not used.")
     audience: str = option("", "Required `aud`.")
-    audience_regex: str = option(
-        "", "Pattern for `aud`; its named groups fill the key set URL.", support=Support.REFUSED
-    )
+    audience_regex: str = option("", "Pattern for `aud`; its named groups fill the key set URL.")
     issuer: str = option("", "Required `iss`.")
-    issuer_regex: str = option(
-        "", "Pattern for `iss`; its named groups fill the key set URL.", support=Support.REFUSED
-    )
+    issuer_regex: str = option("", "Pattern for `iss`; its named groups fill the key set URL.")
     user_id_claim: str = option("", "Claim that carries the user id, instead of `sub`.")
     insecure_skip_jwks_endpoint_safety_check: bool = option(
-        False, "Allow free-form groups in the key set URL.", support=Support.ACCEPTED
+        False, "Allow free-form groups in the key set URL: tokens then choose where their key is looked for."
     )
 
 
@@ -47,7 +37,6 @@ class SubscriptionTokenConfig(TokenConfig):
     enabled: bool = option(
         False,
         "Verify subscription tokens with this object instead of `client.token`.",
-        support=Support.REFUSED,
     )
 
 
@@ -55,15 +44,9 @@ class SubscriptionTokenConfig(TokenConfig):
 class PersonalChannelConfig:
     """Server-side subscription of every user to a channel of their own."""
 
-    enabled: bool = option(
-        False, "Subscribe each connection of a user to the personal channel.", support=Support.WARNED
-    )
-    personal_channel_namespace: str = option(
-        "", "Namespace of the personal channel.", support=Support.ACCEPTED
-    )
-    single_connection: bool = option(
-        False, "Keep only the newest connection of a user.", support=Support.ACCEPTED
-    )
+    enabled: bool = option(False, "Subscribe each connection of a user to the personal channel.")
+    personal_channel_namespace: str = option("", "Namespace of the personal channel.")
+    single_connection: bool = option(False, "Keep only the newest connection of a user.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +124,9 @@ class ClientConfig:
     concurrency: int = option(
         0, "Commands of one connection processed at once; 0 or 1 = strictly in order.", min=0
     )
-    channel_position_check_delay: float = option(
-        40.0, "Period of the stream position check.", support=Support.ACCEPTED
-    )
+    channel_position_check_delay: float = option(40.0, "Period of the stream position check.")
     channel_position_max_time_lag: float = option(
-        0.0, "Delay of PUB/SUB allowed for positioned subscriptions; 0 = no check.", support=Support.ACCEPTED
+        0.0, "Delay of PUB/SUB allowed for positioned subscriptions; 0 = no check."
     )
     connection_limit: int = option(0, "Connections of this node; 0 = no limit.")
     user_connection_limit: int = option(0, "Connections of one user on this node; 0 = no limit.")

@@ -1,10 +1,13 @@
 """The token matrix: which tokens are believed, and what they say."""
 
+import asyncio
 import base64
 import contextlib
 import hashlib
 import hmac
 import json
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,15 +21,23 @@ from hypothesis import strategies as st
 from centrifast.auth.claims import (
     ConnectionClaims,
     InvalidTokenError,
+    KeysUnavailableError,
     SubscriptionClaims,
     SubscriptionOptions,
     SubscriptionOverride,
     TokenExpiredError,
 )
 from centrifast.auth.issue import issue_token
-from centrifast.config.schema import TokenConfig
+from centrifast.auth.tokens import TokenVerifier, verifiers
+from centrifast.config.schema import ClientConfig, TokenConfig
+from centrifast.eager import start
 from centrifast.errors import INTERNAL, ClientError
+from tests.auth.key_server import key_server
+from tests.auth.signing import P256, jwk_of
+from tests.auth.signing import sign as sign_with
 from tests.auth.verifying import Verifier
+from tests.config.building import config_of
+from tests.fakes import FakeClock
 
 SECRET = "secret"
 NOW = 1_700_000_000
@@ -122,10 +133,13 @@ def test_without_any_key_every_token_is_refused() -> None:
             verifier(TokenConfig()).verify_connection(issue_token({"sub": "42"}, secret))
 
 
-@pytest.mark.parametrize("option", ["rsa_public_key", "audience_regex", "issuer_regex"])
-def test_setting_that_is_not_supported_is_not_ignored(option: str) -> None:
-    with pytest.raises(ValueError, match=option):
-        verifier(replace(CONFIG, **{option: "x"}))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("rsa_public_key", "x"), ("ecdsa_public_key", "x"), ("audience_regex", "["), ("issuer_regex", "[")],
+)
+def test_setting_that_can_not_be_used_is_told_by_its_name(option: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"^{option}: "):
+        verifier(replace(CONFIG, **{option: value}))  # type: ignore[arg-type]
 
 
 def malformed() -> Iterator[str]:
@@ -518,3 +532,144 @@ def test_any_claims_are_accepted_or_refused(claims: dict[str, Any]) -> None:
     for verify in (either.verify_connection, either.verify_subscription):
         with contextlib.suppress(InvalidTokenError, TokenExpiredError, ClientError):
             verify(token)
+
+
+# ------------------------------------------------------------------ patterns and key sets
+
+
+def test_pattern_is_looked_at_before_the_signature_and_even_without_one() -> None:
+    for skip in (False, True):
+        checking = verifier(replace(CONFIG, issuer_regex="^a$"), skip_signature=skip)
+        with pytest.raises(InvalidTokenError, match="issuer_regex"):
+            checking.verify_connection(issue_token({"iss": "b"}, "other"))
+        assert checking.verify_connection(issue_token({"iss": "a"}, SECRET)).user == ""
+
+
+@BOTH
+def test_patterns_must_match(verify: Any) -> None:
+    config = replace(CONFIG, issuer_regex="^https://(a|b)$", audience_regex="^app")
+    assert verify({"sub": "42", "iss": "https://a", "aud": ["x", "app1"]}, config).user == "42"
+    for claims in ({"iss": "https://c", "aud": "app"}, {"iss": "https://a", "aud": "x"}, {"aud": "app"}):
+        with pytest.raises(InvalidTokenError, match="match"):
+            verify(claims, config)
+
+
+def test_key_set_takes_the_place_of_static_keys() -> None:
+    async def main() -> None:
+        async with key_server() as provider:
+            provider.publish([jwk_of(P256, "a")])
+            config = TokenConfig(
+                hmac_secret_key=SECRET,
+                rsa_public_key="not even a key",
+                jwks_public_endpoint=f"{provider.url}/{{{{realm}}}}/{{{{app}}}}/keys",
+                issuer_regex="^https://id/(?P<realm>one|two)$",
+                audience_regex="^(?P<app>chat)$",
+            )
+            keys = TokenVerifier(config, skip_signature=False, clock=FakeClock(NOW))
+            claims = {"sub": "42", "iss": "https://id/one", "aud": ["x", "chat"], "exp": NOW + 1}
+            try:
+                assert (await keys.verify_connection(sign_with(claims, P256, "ES256", "a"))).user == "42"
+                subscription_token = sign_with({**claims, "channel": "news"}, P256, "ES256", "a")
+                assert (await keys.verify_subscription(subscription_token)).channel == "news"
+                assert provider.paths == ["/one/chat/keys"]
+                with pytest.raises(InvalidTokenError, match="no key for the token's algorithm"):
+                    await keys.verify_connection(issue_token(claims, SECRET))
+                expired = sign_with({**claims, "exp": NOW}, P256, "ES256", "a")
+                with pytest.raises(TokenExpiredError, match="exp"):
+                    await keys.verify_connection(expired)
+                provider.status = 500
+                elsewhere = sign_with({**claims, "iss": "https://id/two"}, P256, "ES256", "a")
+                with pytest.raises(KeysUnavailableError):
+                    await keys.verify_connection(elsewhere)
+            finally:
+                await keys.close()
+
+    asyncio.run(main())
+
+
+def test_skipping_signatures_asks_no_provider() -> None:
+    config = TokenConfig(jwks_public_endpoint="http://127.0.0.1:1/keys")
+    assert (
+        verifier(config, skip_signature=True).verify_connection(issue_token({"sub": "42"}, "x")).user == "42"
+    )
+
+
+def test_library_for_fetching_is_loaded_only_where_a_key_set_is_configured() -> None:
+    program = "import sys, centrifast.auth.tokens; sys.exit('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+# ------------------------------------------------------------------ whose settings
+
+
+def client_of(tree: dict[str, object]) -> ClientConfig:
+    return config_of({f"client.{path}": value for path, value in tree.items()}).client
+
+
+def test_subscription_tokens_are_verified_like_connection_tokens_unless_enabled() -> None:
+    tree: dict[str, object] = {"token.hmac_secret_key": "a", "subscription_token.hmac_secret_key": "b"}
+    connection, subscription = verifiers(client_of(tree), FakeClock(NOW))
+    assert connection is subscription
+    token = issue_token({"channel": "news"}, "a")
+    assert start(subscription.verify_subscription(token)) == SubscriptionClaims("", "news")
+
+
+def test_subscription_tokens_have_settings_of_their_own_when_enabled() -> None:
+    tree: dict[str, object] = {
+        "token": {"hmac_secret_key": "a", "audience": "x"},
+        "subscription_token": {"enabled": True, "hmac_secret_key": "b"},
+    }
+    connection, subscription = verifiers(client_of(tree), FakeClock(NOW))
+    start(connection.verify_connection(issue_token({"aud": "x"}, "a")))
+    start(subscription.verify_subscription(issue_token({"channel": "news"}, "b")))
+    with pytest.raises(InvalidTokenError, match="wrong signature"):
+        start(subscription.verify_subscription(issue_token({"channel": "news", "aud": "x"}, "a")))
+    with pytest.raises(InvalidTokenError, match="wrong signature"):
+        start(connection.verify_connection(issue_token({"aud": "x"}, "b")))
+
+
+def test_enabled_but_empty_settings_believe_no_subscription_token() -> None:
+    tree: dict[str, object] = {"token.hmac_secret_key": "a", "subscription_token.enabled": True}
+    _, subscription = verifiers(client_of(tree), FakeClock(NOW))
+    with pytest.raises(InvalidTokenError, match="no key"):
+        start(subscription.verify_subscription(issue_token({"channel": "news"}, "a")))
+
+
+def test_skipping_signatures_holds_for_both() -> None:
+    tree: dict[str, object] = {
+        "insecure_skip_token_signature_verify": True,
+        "subscription_token.enabled": True,
+    }
+    connection, subscription = verifiers(client_of(tree), FakeClock(NOW))
+    start(connection.verify_connection(issue_token({}, "a")))
+    start(subscription.verify_subscription(issue_token({"channel": "news"}, "a")))
+
+
+@pytest.mark.parametrize("section", ["token", "subscription_token"])
+@pytest.mark.parametrize("option", ["rsa_public_key", "ecdsa_public_key"])
+def test_key_that_can_not_be_used_is_told_by_its_whole_path(section: str, option: str) -> None:
+    tree: dict[str, object] = {"subscription_token.enabled": True, f"{section}.{option}": "x"}
+    with pytest.raises(ValueError, match=f"^client.{section}.{option}: "):
+        verifiers(client_of(tree), FakeClock(NOW))
+
+
+def test_settings_that_are_off_are_not_looked_at() -> None:
+    verifiers(client_of({"subscription_token.rsa_public_key": "x"}), FakeClock(NOW))
+
+
+def test_verifiers_close_twice_without_harm() -> None:
+    for _ in range(2):
+        for each in verifiers(client_of({"insecure_skip_token_signature_verify": True}), FakeClock(NOW)):
+            start(each.close())
+        for each in verifiers(client_of({}), FakeClock(NOW)):
+            start(each.close())
+
+
+# ------------------------------------------------------------------ reasons
+
+
+def test_expired_token_says_which_time_it_is() -> None:
+    with pytest.raises(TokenExpiredError, match=r"^exp is over$"):
+        connection({"exp": NOW})
+    with pytest.raises(TokenExpiredError, match=r"^nbf has not come$"):
+        connection({"exp": NOW + 2, "nbf": NOW + 1})

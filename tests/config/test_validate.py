@@ -70,9 +70,6 @@ def test_all_broken_rules_are_told_at_once() -> None:
         ({"grpc_api.enabled": True}, "grpc_api.enabled"),
         ({"http_server.http3.enabled": True}, "http_server.http3.enabled"),
         ({"http_server.tls_autocert.enabled": True}, "http_server.tls_autocert.enabled"),
-        ({"client.token.rsa_public_key": "x"}, "client.token.rsa_public_key"),
-        ({"client.token.jwks_public_endpoint": "x"}, "client.token.jwks_public_endpoint"),
-        ({"client.subscription_token.enabled": True}, "client.subscription_token.enabled"),
         ({"websocket.compression": True}, "websocket.compression"),
         (
             {"channel.namespaces": [{"name": "chat", "subscription_type": "map"}]},
