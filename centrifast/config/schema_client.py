@@ -141,7 +141,9 @@ class ClientConfig:
     insecure_skip_token_signature_verify: bool = option(
         False, "Do not check signatures of tokens; all other checks stay."
     )
-    user_id_http_header: str = option("", "Request header trusted to carry the user id.")
+    user_id_http_header: str = option(
+        "", "Request header trusted to carry the user id; the proxy in front must not let clients set it."
+    )
     insecure: bool = option(
         False, "Development only: connections need no token, permissions are not checked."
     )
