@@ -1,8 +1,13 @@
 """centrifast checktoken."""
 
+import json
+from pathlib import Path
+
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.auth.signing import P256, RSA, public_pem_of, sign
 from tests.cli.conftest import Run
 
 
@@ -39,3 +44,29 @@ def test_a_token_of_another_key_is_told(run: Run, secret: str) -> None:
     result = run("checktoken", token)
     assert result.exit_code == 1
     assert result.stdout.startswith('error: token with algorithm HS256 and claims {"sub":"42"} has error: ')
+
+
+def test_a_token_of_a_public_key_is_valid(run: Run, directory: Path) -> None:
+    tree = {"client.token.ecdsa_public_key": public_pem_of(P256)}
+    (directory / "config.json").write_text(json.dumps(tree))
+    assert run("checktoken", sign({"sub": "42"}, P256, "ES256")).stdout.startswith(
+        "valid token for user 42\n"
+    )
+    assert (
+        "wrong signature" in run("checktoken", sign({}, ec.generate_private_key(P256.curve), "ES256")).stdout
+    )
+    assert "no key" in run("checktoken", sign({}, RSA, "RS256")).stdout
+
+
+def test_a_key_that_can_not_be_used_is_told(run: Run, directory: Path) -> None:
+    (directory / "config.json").write_text('{"client.token.rsa_public_key": "x"}')
+    result = run("checktoken", sign({}, RSA, "RS256"))
+    assert result.exit_code == 1
+    assert "rsa_public_key: neither a public key nor a certificate" in result.stdout
+
+
+def test_a_provider_that_can_not_be_reached_is_told(run: Run, directory: Path) -> None:
+    (directory / "config.json").write_text('{"client.token.jwks_public_endpoint": "http://127.0.0.1:1/keys"}')
+    result = run("checktoken", sign({"sub": "42"}, RSA, "RS256", "a"))
+    assert result.exit_code == 1
+    assert "the key set can not be fetched" in result.stdout
