@@ -75,12 +75,12 @@ class Subscription:
 
     def shared(self) -> "Subscription":
         """The same for all who hold nothing of their own: most do not, and an object each would cost 136 bytes."""
-        if self.chan_info or self.expires_at:
+        if self.chan_info or self.expires_at or self.delivery.filter is not None:
             return self
         kind = (
             self.server_side,
             self.from_token,
-            self.delivery if self.delivery.filter is None else None,
+            self.delivery,
             self.presence,
             self.announced,
             self.recoverable,

@@ -298,7 +298,7 @@ class Node:
     ) -> None:
         """Give a user's connections another expiration and tell them, or end them (server specification 6.5)."""
         for target in self._targets(user, client, session):
-            if expired or 0 < expire_at <= self.clock.unix():
+            if expired or (expire_at and expire_at <= self.clock.unix()):
                 target.disconnect(errors.CONNECTION_EXPIRED)
             else:
                 target.refresh(expire_at, info if expire_at else b"")
