@@ -20,7 +20,7 @@ from centrifast._core import Drain
 from centrifast._framing import Variant
 from centrifast._wheel import TimingWheel
 from centrifast.api.handler import ApiHandler
-from centrifast.auth.tokens import TokenVerifier
+from centrifast.auth.tokens import verifiers
 from centrifast.clock import SystemClock, TimerHandle
 from centrifast.config.loader import LoadedConfig
 from centrifast.config.schema import Config
@@ -130,11 +130,7 @@ class Server:
         json = Variant("json", TEXT, b"\n", b"{}", b"{}")
         protobuf = Variant("protobuf", BINARY, b"", b"\x00", b"\x00")
         self._hub = Hub(self._drain)
-        tokens = TokenVerifier(
-            config.client.token,
-            skip_signature=config.client.insecure_skip_token_signature_verify,
-            clock=self._clock,
-        )
+        self._verifiers = verifiers(config.client, self._clock)
         name = config.node.name or f"{socket.gethostname()}_{config.http_server.port}"
         self.node = Node(
             config,
@@ -142,7 +138,7 @@ class Server:
             self._hub,
             {json: json_codec, protobuf: protobuf_codec},
             Engine(MemoryBroker(self._clock), MemoryPresence(self._clock)),
-            (tokens, tokens),
+            self._verifiers,
             name,
         )
         self._websocket = WebSocketEndpoint(
@@ -232,6 +228,8 @@ class Server:
             self._wheel_timer.cancel()
         self._trimmer.stop()
         await self.node.close()
+        for verifier in self._verifiers:
+            await verifier.close()
 
     async def _disconnect_clients(self) -> None:
         """In batches: the loop goes on writing close frames while more are queued."""
