@@ -32,6 +32,7 @@ from centrifast.engine.contract import (
     History,
     HistoryFilter,
     HistoryOptions,
+    PresenceManager,
     PublishOptions,
     PublishResult,
 )
@@ -289,7 +290,12 @@ class Far:
 class Server:
     """Node, hub, engine and core, joined as ``app`` joins them, with clock and loop in the test's hand."""
 
-    def __init__(self, config_: Config | None = None, broker: Broker | None = None) -> None:
+    def __init__(
+        self,
+        config_: Config | None = None,
+        broker: Broker | None = None,
+        presence: PresenceManager | None = None,
+    ) -> None:
         self.config = config_ or config()
         self.clock = FakeClock(NOW)
         self.turns = Turns()
@@ -297,7 +303,7 @@ class Server:
         self.wheel = TimingWheel(time.monotonic())
         self.hub = Hub(self.drain)
         self.broker = broker or MemoryBroker(self.clock)
-        self.presence = MemoryPresence(self.clock)
+        self.presence = presence or MemoryPresence(self.clock)
         client = self.config.client
         tokens = TokenVerifier(client.token, skip_signature=False, clock=self.clock)
         self.node = Node(
@@ -476,13 +482,14 @@ async def settle() -> None:
 def with_slow_broker(
     test: Callable[[Server, SlowBroker], Awaitable[None]],
     kind: type[SlowBroker] = SlowBroker,
+    presence: PresenceManager | None = None,
     **options: Any,
 ) -> None:
     """Run *test* on a loop, with a server whose broker is slow. No task may be left over."""
 
     async def run() -> None:
         broker = kind(MemoryBroker(FakeClock(NOW)))
-        server = Server(config(**options), broker)
+        server = Server(config(**options), broker, presence)
         try:
             await test(server, broker)
         finally:

@@ -1,7 +1,8 @@
 """What a client is told of a subscription it has got (client protocol 2.3, 6.3)."""
 
+from centrifast.errors import INAPPROPRIATE_PROTOCOL, Disconnect
 from centrifast.hub import Subscription
-from centrifast.protocol.codec import Codec
+from centrifast.protocol.codec import Codec, NotJsonError
 from centrifast.protocol.wire import SubscribeResult
 from centrifast.recovered_cache import RecoveredCache
 from centrifast.recovery import Recovery
@@ -18,13 +19,19 @@ def subscribe_result(
     *,
     was_recovering: bool,
 ) -> SubscribeResult:
-    """The result without what the command itself knows: expiration and data."""
+    """The result without what the command itself knows: expiration and data.
+
+    Raises Disconnect 3506 for a JSON client that has missed something that is no JSON (client protocol 2.4).
+    """
     delivery = subscription.delivery
     if not delivery.positioned:
         return SubscribeResult(delta=delivery.delta, was_recovering=was_recovering)
     publications = None
     if recovery.publications:
-        publications = cache.encoded(codec, channel, delivery, recovery)
+        try:
+            publications = cache.encoded(codec, channel, delivery, recovery)
+        except NotJsonError as binary:
+            raise Disconnect(INAPPROPRIATE_PROTOCOL) from binary
     offset = resume.position.offset if resume is not None and recovery.recovered else recovery.position.offset
     return SubscribeResult(
         recoverable=subscription.recoverable,
