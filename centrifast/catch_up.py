@@ -20,9 +20,11 @@ Read = Callable[[HistoryFilter], Coroutine[Any, Any, History]]
 class CatchUp:
     """The buffer of one channel and the reads that are under way."""
 
-    __slots__ = ("_buffer", "_reads", "_size", "has_overflowed", "readers")
+    __slots__ = ("_buffer", "_reads", "_running", "_size", "has_overflowed", "readers")
 
-    def __init__(self) -> None:
+    def __init__(self, running: "set[asyncio.Task[History]]") -> None:
+        """*running* is where reads are kept until they are done; its owner cancels them."""
+        self._running = running
         self.readers = 0
         self.has_overflowed = False
         self._buffer: list[Delivered] = []
@@ -53,11 +55,13 @@ class CatchUp:
             if not isinstance(reading, asyncio.Task):
                 return reading, start
             shared = self._reads[wanted] = reading, start
+            self._running.add(reading)
             reading.add_done_callback(lambda done: self._forget(wanted, done))
         return await asyncio.shield(shared[0]), shared[1]
 
     def _forget(self, wanted: HistoryFilter, done: "asyncio.Task[History]") -> None:
         del self._reads[wanted]
+        self._running.discard(done)
         if not done.cancelled():
             done.exception()  # seen, even if all who wanted to hear of it have gone
 
@@ -67,12 +71,21 @@ class CatchUps:
 
     def __init__(self) -> None:
         self._by_channel: dict[str, CatchUp] = {}
+        self._running: set[asyncio.Task[History]] = set()
+
+    async def close(self) -> None:
+        """Stop reads that nobody waits for any more."""
+        running = tuple(self._running)
+        for reading in running:
+            reading.cancel()
+        if running:
+            await asyncio.wait(running)
 
     def begin(self, channel: str) -> CatchUp:
         """Keep what comes by until ``end``."""
         catch_up = self._by_channel.get(channel)
         if catch_up is None:
-            catch_up = self._by_channel[channel] = CatchUp()
+            catch_up = self._by_channel[channel] = CatchUp(self._running)
         catch_up.readers += 1
         return catch_up
 

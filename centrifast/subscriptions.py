@@ -91,6 +91,7 @@ class Subscriptions:
     async def close(self) -> None:
         """Stop asking the broker."""
         await self._interest.close()
+        await self._catch_ups.close()
 
     # -------------------------------------------------------------- making
 
@@ -115,6 +116,8 @@ class Subscriptions:
             await self._interest.hold(channel)
             if subscription.presence and self._is_held(session, channel, subscription):
                 await self._presence.add(channel, session.info(channel))
+                if channel not in session.subscriptions:  # let go meanwhile: the removal may have overtaken this
+                    self._remove_presence(session, channel)
             if catch_up is not None:
                 preparation.history, preparation.start = await catch_up.read(
                     self._wanted(resume, subscription.delivery),
@@ -174,8 +177,7 @@ class Subscriptions:
         elif self._hub.unsubscribe(channel, session.sink, deliver=deliver):
             self._interest.review(channel)
         if subscription.presence:
-            removal = self._presence.remove(channel, session.client, session.user)
-            self._background.run("presence removal failed", removal)
+            self._remove_presence(session, channel)
         if info is not None and subscription.started:
             self._background.run("leave failed", self._broker.publish_leave(channel, info))
 
@@ -221,6 +223,10 @@ class Subscriptions:
 
     def _is_held(self, session: Client, channel: str, subscription: Subscription) -> bool:
         return session.subscriptions.get(channel) is subscription
+
+    def _remove_presence(self, session: Client, channel: str) -> None:
+        removal = self._presence.remove(channel, session.client, session.user)
+        self._background.run("presence removal failed", removal)
 
     def _wanted(self, resume: Resume | None, delivery: Delivery) -> HistoryFilter:
         """What is read: the position at least. The epoch is compared here, so that a new one comes with its top."""
