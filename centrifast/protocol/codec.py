@@ -40,8 +40,14 @@ class Codec(Protocol):
     def encode_publication(self, channel: str, pub: Pub) -> bytes:
         """The hot message, ``Reply(push=Push(channel=channel, pub=pub))``: made once per publication."""
 
-    def text_payload(self, data: bytes) -> Raw:
-        """A payload in delta form: for JSON a string that holds it, for Protobuf the bytes (client protocol 7.3)."""
-
     def encode_publications(self, publications: Sequence[Pub]) -> EncodedPublications:
-        """The publications of a subscribe result, for many results. Raises :class:`NotJsonError` (JSON only)."""
+        """What many results have in common, made once: ``SubscribeResult.publications`` of this encoding.
+
+        Putting it into a result costs a copy of its bytes. Raises :class:`NotJsonError` (JSON only).
+        """
+
+    def text_payload(self, data: bytes) -> Raw:
+        """*data*, a payload or a patch, as it travels to those who have agreed on deltas (client protocol 7.3).
+
+        In JSON it is a string that holds the text, with U+FFFD where it is no UTF-8; in Protobuf it is the bytes.
+        """

@@ -54,13 +54,15 @@ class JsonCodec:
         """A publication push as one line without its newline; raises ``NotJsonError``. About 0.9 µs."""
         return _encode(Reply(push=Push(channel=channel, pub=_embeddable(pub))))
 
-    def text_payload(self, data: bytes) -> Raw:
-        """A JSON string that holds the payload; what is no UTF-8 is replaced."""
-        return Raw(_encode(data.decode(errors="replace")))
-
     def encode_publications(self, publications: Sequence[Pub]) -> EncodedPublications:
-        """A JSON array, copied as it is into each result."""
-        return EncodedPublications(Raw(_encode([_embeddable(publication) for publication in publications])))
+        """The array that stands in a result; raises ``NotJsonError``."""
+        return EncodedPublications(
+            Raw(_encode(_fit_required_list(publications))) if publications else NO_DATA
+        )
+
+    def text_payload(self, data: bytes) -> Raw:
+        """A JSON string; what is no UTF-8 in it becomes U+FFFD. No newline is left in it."""
+        return Raw(_encode(data.decode(errors="replace")))
 
 
 # ---------------------------------------------------------------- decoding
@@ -178,7 +180,7 @@ def _fit_required_list(items: Sequence[Struct]) -> Sequence[Struct]:
 
 def _fit_list(items: Sequence[Struct] | EncodedPublications) -> Sequence[Struct] | Raw | None:
     if isinstance(items, EncodedPublications):
-        return items.data
+        return items.data or None  # looked at when it was made: copied as it stands
     return _fit_required_list(items) if items else None
 
 

@@ -16,10 +16,11 @@ from centrifast.protocol.codec import MalformedError
 from centrifast.protocol.schema import Field, Kind, fields_of
 from centrifast.protocol.wire import Command, EncodedPublications, Encoding, Pub, Push, Reply
 
+_KEY, _VALUE = b"\x0a", b"\x12"  # tags inside a map's entry: fields 1 and 2 (Protobuf encoding guide)
 _MAX_VARINT_SIZE = 10  # bytes of a 64-bit value, seven bits each (Protobuf encoding guide)
 
 Reader = Callable[[Any], Any]
-Writer = Callable[[Any, str, Any], None]
+Writer = Callable[[Any, str, Any], bytes | None]  # see _write
 
 _parse_command = client_pb2.Command.FromString
 
@@ -49,15 +50,11 @@ class ProtobufCodec:
 
     def encode(self, reply: Reply) -> bytes:
         """One message with its length in front."""
-        message = client_pb2.Reply()
-        _write(message, reply)
-        return _with_length(message)
+        return _delimited(_serialized(client_pb2.Reply(), reply))
 
     def encode_push(self, push: Push) -> bytes:
         """A bare push with its length in front."""
-        message = client_pb2.Push()
-        _write(message, push)
-        return _with_length(message)
+        return _delimited(_serialized(client_pb2.Push(), push))
 
     def encode_publication(self, channel: str, pub: Pub) -> bytes:
         """A publication push with its length in front. About 1.5 µs."""
@@ -66,17 +63,17 @@ class ProtobufCodec:
         push.channel = channel
         push.pub.SetInParent()
         _write(push.pub, pub)
-        return _with_length(message)
-
-    def text_payload(self, data: bytes) -> Raw:
-        """The payload itself."""
-        return Raw(data)
+        return _delimited(message.SerializeToString())
 
     def encode_publications(self, publications: Sequence[Pub]) -> EncodedPublications:
-        """A message with nothing else in it, merged into each result."""
+        """The repeated field of a result, tags included: serialized messages are merged by joining them."""
         message = client_pb2.SubscribeResult()
         _write_structs(message, "publications", publications)
         return EncodedPublications(Raw(message.SerializeToString()))
+
+    def text_payload(self, data: bytes) -> Raw:
+        """The bytes themselves."""
+        return Raw(data)
 
 
 def _read_varint(data: bytes, position: int) -> tuple[int, int]:
@@ -92,15 +89,17 @@ def _read_varint(data: bytes, position: int) -> tuple[int, int]:
     raise MalformedError("a length does not end")
 
 
-def _with_length(message: Message) -> bytes:
-    data = message.SerializeToString()
-    length = len(data)
-    prefix = bytearray()
-    while length >= 0x80:
-        prefix.append(length & 0x7F | 0x80)
-        length >>= 7
-    prefix.append(length)
-    return bytes(prefix) + data
+def _varint(number: int) -> bytes:
+    groups = bytearray()
+    while number >= 0x80:
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    groups.append(number)
+    return bytes(groups)
+
+
+def _delimited(data: bytes) -> bytes:
+    return _varint(len(data)) + data
 
 
 # ---------------------------------------------------------------- message -> struct
@@ -139,12 +138,32 @@ def _reader(field: Field) -> Reader:
 # ---------------------------------------------------------------- struct -> message
 
 
-def _write(message: Message, value: Struct) -> None:
-    """Set in *message* every field of *value* that is not zero or empty."""
+def _serialized(message: Message, value: Struct) -> bytes:
+    rest = _write(message, value)
+    data = message.SerializeToString()
+    return data + rest if rest else data
+
+
+def _write(message: Message, value: Struct) -> bytes:
+    """Set in *message* every field of *value* that is not zero or empty; return what is encoded already.
+
+    That must follow the message when it is serialized, which is why a message inside that has such bytes is not set:
+    it is serialized here and follows as well.
+    """
+    rest = b""
     for name, write in _writers(type(value)):
         item = getattr(value, name)
         if item:
-            write(message, name, item)
+            encoded = write(message, name, item)
+            if encoded:
+                rest += encoded
+    return rest
+
+
+def _field(message: Message, name: str, data: bytes) -> bytes:
+    """The field *name* of *message* with *data* as its content: wire type 2 (Protobuf encoding guide)."""
+    number: int = message.DESCRIPTOR.fields_by_name[name].number
+    return _varint(number << 3 | 2) + _delimited(data)
 
 
 @cache
@@ -169,29 +188,41 @@ def _write_payload(message: Message, name: str, payload: Raw) -> None:
     setattr(message, name, bytes(payload))
 
 
-def _write_struct(message: Message, name: str, value: Struct) -> None:
+def _write_struct(message: Message, name: str, value: Struct) -> bytes:
     child = getattr(message, name)
     child.SetInParent()  # an empty result must be on the wire: clients look for it (client protocol 12)
-    _write(child, value)
+    rest = _write(child, value)
+    if not rest:
+        return rest
+    data = child.SerializeToString() + rest
+    message.ClearField(name)
+    return _field(message, name, data)
 
 
-def _write_structs(message: Message, name: str, values: Sequence[Struct] | EncodedPublications) -> None:
+def _write_structs(message: Message, name: str, values: Sequence[Struct] | EncodedPublications) -> bytes:
     if isinstance(values, EncodedPublications):
-        message.MergeFromString(bytes(values.data))
-        return
+        return bytes(values.data)
     children = getattr(message, name)
     for value in values:
-        _write(children.add(), value)
+        _write(children.add(), value)  # has no rest: only results hold encoded publications
+    return b""
 
 
 def _write_texts(message: Message, name: str, values: Sequence[str]) -> None:
     getattr(message, name).extend(values)
 
 
-def _write_struct_map(message: Message, name: str, values: Mapping[str, Struct]) -> None:
+def _write_struct_map(message: Message, name: str, values: Mapping[str, Struct]) -> bytes:
     children = getattr(message, name)
+    entries = b""
     for key, value in values.items():
-        _write(children[key], value)
+        child = children[key]
+        rest = _write(child, value)
+        if rest:
+            data = child.SerializeToString() + rest
+            del children[key]
+            entries += _field(message, name, _KEY + _delimited(key.encode()) + _VALUE + _delimited(data))
+    return entries
 
 
 def _write_text_map(message: Message, name: str, values: Mapping[str, str]) -> None:

@@ -41,7 +41,7 @@ def fields_of(struct: type[Struct]) -> tuple[Field, ...]:
 
 
 def _shape(hint: Any) -> tuple[Kind, type[Struct] | None]:
-    if typing.get_origin(hint) is types.UnionType:  # every union of the schema is `X | None`
+    if typing.get_origin(hint) is types.UnionType:  # what it is made of comes first, `None` last
         hint = typing.get_args(hint)[0]
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Raw:

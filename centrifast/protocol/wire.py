@@ -196,7 +196,10 @@ class Pub(Struct, frozen=True, omit_defaults=True):
 
 
 class EncodedPublications(Struct, frozen=True):
-    """A list of publications as it stands in a message of one encoding: made once, put into many results."""
+    """A list of publications as it stands in a ``SubscribeResult`` of one encoding: made once, put into many.
+
+    Made by ``Codec.encode_publications``; in a result of the other encoding it is nonsense. An empty list is no bytes.
+    """
 
     data: Raw
 
