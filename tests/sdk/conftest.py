@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,10 +11,52 @@ from typing import Any, Protocol
 import jwt
 import pytest
 
-from tests.sdk.driver import SDKS, Sdk, SdkClient
-from tests.server_process import ServerProcess
+from tests.sdk.cable import Cable
+from tests.sdk.driver import SDKS, DriverPool, Endpoint, Sdk, SdkClient
+from tests.server_process import BASE_CONFIG, ServerProcess, merged
 
 SECRET = "a secret that is long enough for HMAC with SHA-256"
+OPEN = {"allow_subscribe_for_client": True, "allow_subscribe_for_anonymous": True}
+STREAM = {**OPEN, "history_size": 1000, "history_ttl": "300s", "force_recovery": True}
+NAMESPACES: list[dict[str, Any]] = [
+    {
+        **STREAM,
+        "name": "stream",
+        "allowed_delta_types": ["fossil"],
+        "allow_tags_filter": True,
+        "allow_history_for_subscriber": True,
+        "allow_history_for_anonymous": True,
+    },
+    {**STREAM, "name": "short", "history_size": 5},
+    {
+        **STREAM,
+        "name": "wish",
+        "force_recovery": False,
+        "allow_positioning": True,
+        "allow_recovery": True,
+    },
+    {**STREAM, "name": "delta", "allowed_delta_types": ["fossil"], "delta_publish": True},
+    {**STREAM, "name": "cache", "force_recovery_mode": "cache"},
+    {**STREAM, "name": "auto_cache", "force_recovery_mode": "cache", "auto_cache_recover": True},
+    {
+        **OPEN,
+        "name": "people",
+        "presence": True,
+        "join_leave": True,
+        "force_push_join_leave": True,
+        "allow_presence_for_client": True,
+        "allow_presence_for_anonymous": True,
+    },
+    {
+        **OPEN,
+        "name": "discreet",
+        "presence": True,
+        "join_leave": True,
+        "allow_presence_for_subscriber": True,
+        "allow_presence_for_anonymous": True,
+    },
+    {"name": "dialog", "allow_user_limited_channels": True},
+]
 SHARED_CONFIG: dict[str, Any] = {
     "client": {
         "token": {"hmac_secret_key": SECRET},
@@ -22,6 +64,7 @@ SHARED_CONFIG: dict[str, Any] = {
         "expired_sub_close_delay": "1s",
         "allowed_origins": ["http://127.0.0.1:*"],
     },
+    "channel": {"namespaces": [*BASE_CONFIG["channel"]["namespaces"], *NAMESPACES]},
 }
 
 
@@ -35,8 +78,22 @@ class Launch(Protocol):
     """Starts a client of the SDK under test, not yet connected."""
 
     def __call__(
-        self, token: str = "", *, get_token: bool = False, server: ServerProcess | None = None
+        self, token: str = "", *, get_token: bool = False, server: Endpoint | None = None
     ) -> SdkClient: ...
+
+
+class LaunchAll(Protocol):
+    """Starts a client of every SDK in every encoding: for tests that mostly wait, which they then do at once."""
+
+    def __call__(
+        self, token: str = "", *, get_token: bool = False, server: Endpoint | None = None
+    ) -> list[SdkClient]: ...
+
+
+class StartServer(Protocol):
+    """Starts a daemon for one test alone."""
+
+    def __call__(self, changes: Mapping[str, Any]) -> ServerProcess: ...
 
 
 @contextmanager
@@ -71,19 +128,64 @@ def sdk(request: pytest.FixtureRequest) -> Sdk:
     return sdk
 
 
+@pytest.fixture(scope="session")
+def drivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DriverPool]:
+    """The processes that run clients."""
+    with DriverPool(tmp_path_factory.mktemp("drivers")) as drivers:
+        yield drivers
+
+
 @pytest.fixture
-def launch(sdk: Sdk, server: ServerProcess, tmp_path: Path) -> Iterator[Launch]:
+def launch_all(drivers: DriverPool, server: ServerProcess) -> Iterator[LaunchAll]:
     """Makes clients, closed at the end of the test."""
     shared = server
     closing = ExitStack()
 
-    def launch(token: str = "", *, get_token: bool = False, server: ServerProcess | None = None) -> SdkClient:
-        client = SdkClient(sdk, tmp_path, (server or shared).url, token=token, get_token=get_token)
+    def launch_all(
+        token: str = "", *, get_token: bool = False, server: Endpoint | None = None
+    ) -> list[SdkClient]:
+        clients = []
+        for sdk in SDKS:
+            clients.append(SdkClient(drivers, sdk, (server or shared).url, token=token, get_token=get_token))
+            closing.callback(clients[-1].close)
+        return clients
+
+    with closing:
+        yield launch_all
+
+
+@pytest.fixture
+def launch(sdk: Sdk, drivers: DriverPool, server: ServerProcess) -> Iterator[Launch]:
+    """Makes clients, closed at the end of the test."""
+    shared = server
+    closing = ExitStack()
+
+    def launch(token: str = "", *, get_token: bool = False, server: Endpoint | None = None) -> SdkClient:
+        client = SdkClient(drivers, sdk, (server or shared).url, token=token, get_token=get_token)
         closing.callback(client.close)
         return client
 
     with closing:
         yield launch
+
+
+@pytest.fixture
+def cable(server: ServerProcess) -> Iterator[Cable]:
+    """A way to the shared server that can be cut."""
+    with Cable(server.port) as cable:
+        yield cable
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Starts a daemon for one test alone."""
+    stopping = ExitStack()
+
+    def start(changes: Mapping[str, Any]) -> ServerProcess:
+        return stopping.enter_context(clean_server(tmp_path, merged(SHARED_CONFIG, changes)))
+
+    with stopping:
+        yield start
 
 
 @pytest.fixture
@@ -96,3 +198,10 @@ def channel() -> str:
 def user() -> str:
     """A user that no other test uses."""
     return f"user-{uuid.uuid4()}"
+
+
+def publish_all(server: ServerProcess, channel: str, values: Iterable[Any], **options: Any) -> None:
+    """Publish one after the other, in one call."""
+    commands = [{"publish": {"channel": channel, "data": value, **options}} for value in values]
+    replies = server.api("batch", commands=commands)["replies"]
+    assert [list(reply) for reply in replies] == [["publish"]] * len(commands)

@@ -1,14 +1,9 @@
 """The official client libraries, unmodified, against the running daemon, in both encodings."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-
 import jwt
-import pytest
 
-from tests.sdk.conftest import SECRET, SHARED_CONFIG, Launch, clean_server, token
-from tests.server_process import ServerProcess, merged
+from tests.sdk.conftest import SECRET, Launch, LaunchAll, StartServer, token
+from tests.server_process import ServerProcess
 
 INFO = {"name": "Ann"}
 
@@ -64,20 +59,6 @@ class TestConnect:
             server.publish(name, {"to": name})
             client.wait("server_publication", channel=name, data={"to": name}, info=None)
 
-    def test_refreshed_tokens_keep_the_connection(
-        self, launch: Launch, server: ServerProcess, channel: str, user: str
-    ) -> None:
-        client = launch(token(sub=user, lifetime=2), get_token=True)
-        client.connect()
-        client.subscribe(channel)
-        for _ in range(3):  # the last refresh comes later than the first token's end and the grace together
-            client.wait("get_token")
-            client.command("token", token=token(sub=user, lifetime=2))
-        client.command("publish", channel=channel, data="still here")
-        client.wait("publication", data="still here")
-        client.refuse("disconnected", "error")
-        assert client.connections == 1
-
 
 class TestSubscribe:
     def test_a_publication_of_the_api_arrives(
@@ -132,22 +113,6 @@ class TestSubscribe:
         client.command("subscribe", channel=channel, token="not a token")
         client.wait("unsubscribed", channel=channel, code=103)
         client.subscribe(f"{channel}-other")
-        assert client.connections == 1
-
-    def test_refreshed_tokens_keep_the_subscription(
-        self, launch: Launch, server: ServerProcess, channel: str, user: str
-    ) -> None:
-        client = launch(token(sub=user))
-        client.connect()
-        client.subscribe(channel, token=token(sub=user, channel=channel, lifetime=2))
-        for _ in range(3):  # until after the first token's end and the grace together
-            client.wait("get_token", channel=channel)
-            client.command("token", token=token(sub=user, channel=channel, lifetime=2))
-        client.command("rpc", method="any", data=None)
-        client.wait("failed", code=108)  # the server has served what came before it
-        server.publish(channel, "still here")
-        client.wait("publication", data="still here")
-        client.refuse("unsubscribed", "disconnected", "error")
         assert client.connections == 1
 
     def test_an_unknown_namespace_ends_the_subscription(self, launch: Launch, channel: str) -> None:
@@ -272,52 +237,44 @@ class TestServerApi:
         client.wait("publication", data="again")
 
 
-OwnServer = Callable[[dict[str, object]], ServerProcess]
-
-
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[OwnServer]:
-    """Starts a daemon for one test alone."""
-    stopping = ExitStack()
-
-    def start(client_options: dict[str, object]) -> ServerProcess:
-        return stopping.enter_context(
-            clean_server(tmp_path, merged(SHARED_CONFIG, {"client": client_options}))
-        )
-
-    with stopping:
-        yield start
-
-
-def test_pings_and_pongs_keep_the_connection(own_server: OwnServer, launch: Launch, channel: str) -> None:
-    server = own_server({"ping_interval": "1s", "pong_timeout": "900ms"})
-    client = launch(server=server)
-    client.connect()
-    client.subscribe(channel)
-    for _ in range(4):  # three intervals; that a ping follows shows that the pong before it was accepted
-        client.wait("ping")
-        client.wait("pong")
+def test_pings_and_pongs_keep_the_connection(
+    own_server: StartServer, launch_all: LaunchAll, channel: str
+) -> None:
+    server = own_server({"client": {"ping_interval": "1s", "pong_timeout": "900ms"}})
+    clients = launch_all(server=server)
+    for client in clients:
+        client.connect()
+        client.subscribe(channel)
+    for client in clients:
+        for _ in range(4):  # three intervals; that a ping follows shows that the pong before it was accepted
+            client.wait("ping")
+            client.wait("pong")
     server.publish(channel, "alive")
-    client.wait("publication", data="alive")
-    client.refuse("disconnected", "error")
-    assert client.connections == 1
+    for client in clients:
+        client.wait("publication", data="alive")
+        client.refuse("disconnected", "error")
+        assert client.connections == 1
 
 
 def test_the_client_returns_when_the_server_restarts(
-    own_server: OwnServer, launch: Launch, channel: str, user: str
+    own_server: StartServer, launch_all: LaunchAll, channel: str, user: str
 ) -> None:
     server = own_server({})
-    client = launch(token(sub=user, channels=[f"{channel}-server"]), server=server)
-    first = client.connect()
-    client.wait("server_subscribed")
-    client.subscribe(channel)
+    clients = launch_all(token(sub=user, channels=[f"{channel}-server"]), server=server)
+    ids = [client.connect() for client in clients]
+    for client in clients:
+        client.wait("server_subscribed")
+        client.subscribe(channel)
     assert server.stop() == 0
-    client.wait("connecting", code=3001, reason="shutdown")
-    client.wait("subscribing", channel=channel)
+    for client in clients:
+        client.wait("connecting", code=3001, reason="shutdown")
+        client.wait("subscribing", channel=channel)
     server.start()
-    assert client.wait("connected")["client"] != first
-    client.wait("subscribed", channel=channel)
-    client.wait("server_subscribed", channel=f"{channel}-server")
+    for client, first in zip(clients, ids, strict=True):
+        assert client.wait("connected")["client"] != first
+        client.wait("subscribed", channel=channel)
+        client.wait("server_subscribed", channel=f"{channel}-server")
     for name, event in ((channel, "publication"), (f"{channel}-server", "server_publication")):
         server.publish(name, "after")
-        client.wait(event, channel=name, data="after")
+        for client in clients:
+            client.wait(event, channel=name, data="after")

@@ -1,4 +1,4 @@
-"""Drives one unmodified centrifuge-python client, as javascript/driver.mjs does with centrifuge-js."""
+"""Drives unmodified centrifuge-python clients, as javascript/driver.mjs does with centrifuge-js."""
 
 import asyncio
 import json
@@ -8,10 +8,24 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from centrifuge import Client, ReplyError
+from centrifuge import Client, DeltaType, ReplyError, StreamPosition
+from centrifuge.filter import FilterNode
 from websockets.frames import Frame, Opcode
 
 DATA_FRAMES = (Opcode.TEXT, Opcode.BINARY)
+PLAIN_FIELDS = (
+    "code",
+    "reason",
+    "channel",
+    "client",
+    "recoverable",
+    "positioned",
+    "was_recovering",
+    "recovered",
+)
+RESUBSCRIBE_DELAY = 0.05
+
+Emit = Callable[..., None]
 
 
 def emit(event: str, **fields: Any) -> None:
@@ -31,33 +45,43 @@ class FrameObserver(logging.Handler):
 class Events:
     """Stands for the SDK's handler classes: every callback becomes an event."""
 
-    def __init__(self, channel: str = "") -> None:
+    def __init__(self, report: Emit, channel: str = "") -> None:
+        self._report = report
         self._channel = channel
 
     def __getattr__(self, name: str) -> Callable[[Any], Awaitable[None]]:
         async def report(context: Any) -> None:
             fields: dict[str, Any] = {"channel": self._channel} if self._channel else {}
-            for field in ("code", "reason", "channel", "client"):
-                if hasattr(context, field):
-                    fields[field] = getattr(context, field)
-            if hasattr(context, "pub"):
-                fields |= publication(context.pub)
-            if isinstance(getattr(context, "error", None), ReplyError):
-                fields["code"] = context.error.code
             side = "server_" if type(context).__name__.startswith("Server") else ""
-            emit(side + name.removeprefix("on_"), **fields)
+            self._report(side + name.removeprefix("on_"), **fields | describe(context))
 
         return report
 
 
-def publication(pub: Any) -> dict[str, Any]:
-    info = pub.info and {
-        "user": pub.info.user,
-        "client": pub.info.client,
-        "conn_info": unpack(pub.info.conn_info),
-        "chan_info": unpack(pub.info.chan_info),
+def describe(context: Any) -> dict[str, Any]:
+    fields = {field: getattr(context, field) for field in PLAIN_FIELDS if hasattr(context, field)}
+    if hasattr(context, "stream_position"):
+        position = context.stream_position
+        fields["position"] = position and {"offset": position.offset, "epoch": position.epoch}
+        fields["data"] = unpack(context.data)
+    if hasattr(context, "pub"):
+        pub = context.pub
+        fields |= {"data": unpack(pub.data), "offset": pub.offset, "tags": pub.tags}
+        fields["info"] = pub.info and describe_info(pub.info)
+    if hasattr(context, "info"):
+        fields["info"] = describe_info(context.info)
+    if isinstance(getattr(context, "error", None), ReplyError):
+        fields["code"] = context.error.code
+    return fields
+
+
+def describe_info(info: Any) -> dict[str, Any]:
+    return {
+        "user": info.user,
+        "client": info.client,
+        "conn_info": unpack(info.conn_info),
+        "chan_info": unpack(info.chan_info),
     }
-    return {"data": unpack(pub.data), "info": info}
 
 
 def unpack(data: Any) -> Any:
@@ -66,76 +90,147 @@ def unpack(data: Any) -> Any:
 
 
 class Driver:
-    """The client and the commands it takes."""
+    """One client and the commands it takes."""
 
-    def __init__(self, url: str, encoding: str, token: str, get_token: bool) -> None:
+    def __init__(self, encoding: str, url: str, token: str, get_token: bool) -> None:
         self._protobuf = encoding == "protobuf"
-        self._token_requests: deque[asyncio.Future[str]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._requests: dict[str, deque[asyncio.Future[Any]]] = {"get_token": deque(), "get_state": deque()}
+        self._is_open = True
         self._client = Client(
             url,
-            events=Events(),
+            events=Events(self._emit),
             token=token,
-            get_token=self._get_token if get_token else None,
+            get_token=self._asking("get_token") if get_token else None,
             use_protobuf=self._protobuf,
             min_reconnect_delay=0.05,
             max_reconnect_delay=0.2,
             proxy=None,
         )
 
-    async def run(self) -> None:
-        """Serve commands until the input ends, then disconnect."""
-        reader = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
-        )
-        async for line in reader:
-            parameters = json.loads(line)
-            task = asyncio.create_task(getattr(self, parameters.pop("command"))(**parameters))
-            self._tasks.add(task)
-            task.add_done_callback(self._done)
-        await self._client.disconnect()
+    def _emit(self, event: str, **fields: Any) -> None:
+        if self._is_open:
+            emit(event, **fields)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        task.result()  # a bug of the driver becomes an unhandled exception, and so a line on standard error
+    def _asking(self, what: str) -> Callable[..., Awaitable[Any]]:
+        """Ask the test, for a channel if the SDK names one: an event out, a command back."""
 
-    async def _get_token(self, *channel: str) -> str:
-        """Ask the test for a token, of a subscription if a channel is given: an event out, a command back."""
-        request: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._token_requests.append(request)
-        emit("get_token", **dict(zip(("channel",), channel, strict=False)))
-        return await request
+        async def ask(*channel: str) -> Any:
+            request: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            self._requests[what].append(request)
+            self._emit(what, **dict(zip(("channel",), channel, strict=False)))
+            return await request
+
+        return ask
 
     def _pack(self, value: Any) -> Any:
         return json.dumps(value).encode() if self._protobuf else value
 
-    async def _answer(self, call: Awaitable[Any]) -> None:
+    async def _answer(self, call: Awaitable[Any], describe: Callable[[Any], Any]) -> None:
         try:
             result = await call
         except ReplyError as error:
-            emit("failed", code=error.code)
+            self._emit("failed", code=error.code)
         else:
-            emit("result", data=unpack(getattr(result, "data", None)))
+            self._emit("result", data=describe(result))
 
     async def connect(self) -> None:
         await self._client.connect()
 
-    async def subscribe(self, channel: str, token: str = "") -> None:
-        tokens = {"token": token, "get_token": self._get_token} if token else {}
-        await self._client.new_subscription(channel, events=Events(channel), **tokens).subscribe()
+    async def close(self) -> None:
+        await self._client.disconnect()
+        for request in (*self._requests["get_token"], *self._requests["get_state"]):
+            request.cancel()
+        self._emit("closed")
+        self._is_open = False
+
+    async def subscribe(
+        self,
+        channel: str,
+        token: str = "",
+        ask_token: bool = False,
+        ask_state: bool = False,
+        delta: str = "",
+        tags_filter: Any = None,
+        **wishes: bool,
+    ) -> None:
+        subscription = self._client.get_subscription(channel)
+        if subscription is None:
+            subscription = self._client.new_subscription(
+                channel,
+                events=Events(self._emit, channel),
+                token=token,
+                get_token=self._asking("get_token") if token or ask_token else None,
+                get_state=self._asking("get_state") if ask_state else None,
+                delta=DeltaType(delta) if delta else None,
+                tags_filter=FilterNode(tags_filter) if tags_filter else None,
+                min_resubscribe_delay=RESUBSCRIBE_DELAY,
+                **wishes,
+            )
+        await subscription.subscribe()
 
     async def unsubscribe(self, channel: str) -> None:
         await self._client.get_subscription(channel).unsubscribe()
 
     async def publish(self, channel: str, data: Any) -> None:
-        await self._answer(self._client.publish(channel, self._pack(data)))
+        await self._answer(self._client.publish(channel, self._pack(data)), lambda _: None)
 
     async def rpc(self, method: str, data: Any) -> None:
-        await self._answer(self._client.rpc(method, self._pack(data)))
+        await self._answer(self._client.rpc(method, self._pack(data)), lambda result: unpack(result.data))
+
+    async def presence(self, channel: str) -> None:
+        await self._answer(
+            self._client.presence(channel),
+            lambda result: {client: describe_info(info) for client, info in result.clients.items()},
+        )
+
+    async def presence_stats(self, channel: str) -> None:
+        await self._answer(
+            self._client.presence_stats(channel),
+            lambda result: {"num_clients": result.num_clients, "num_users": result.num_users},
+        )
+
+    async def history(self, channel: str, limit: int = 0, since: Any = None, reverse: bool = False) -> None:
+        position = since and StreamPosition(**since)
+        await self._answer(
+            self._client.history(channel, limit=limit, since=position, reverse=reverse),
+            lambda result: {
+                "publications": [
+                    {"data": unpack(pub.data), "offset": pub.offset} for pub in result.publications
+                ],
+                "offset": result.offset,
+                "epoch": result.epoch,
+            },
+        )
 
     async def token(self, token: str) -> None:
-        self._token_requests.popleft().set_result(token)
+        self._requests["get_token"].popleft().set_result(token)
+
+    async def state(self, offset: int, epoch: str) -> None:
+        self._requests["get_state"].popleft().set_result(StreamPosition(offset, epoch))
+
+
+async def drive(encoding: str) -> None:
+    """Serve commands until the input ends."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    tasks: set[asyncio.Task[None]] = set()
+
+    def done(task: asyncio.Task[None]) -> None:
+        tasks.discard(task)
+        task.result()  # a bug of the driver becomes an unhandled exception, and so a line on standard error
+
+    driver: Any = None
+    async for line in reader:
+        parameters = json.loads(line)
+        command = parameters.pop("command")
+        if command == "open":
+            driver = Driver(encoding, **parameters)
+            continue
+        task = asyncio.create_task(getattr(driver, command)(**parameters))
+        tasks.add(task)
+        task.add_done_callback(done)
 
 
 if __name__ == "__main__":
@@ -143,4 +238,4 @@ if __name__ == "__main__":
     log.setLevel(logging.DEBUG)
     log.addHandler(FrameObserver())
     log.propagate = False
-    asyncio.run(Driver(**json.loads(sys.argv[1])).run())
+    asyncio.run(drive(sys.argv[1]))
