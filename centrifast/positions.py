@@ -152,31 +152,37 @@ class PositionWatch:
         return quiet
 
     async def _check_all(self, quiet: list[Channel]) -> None:
-        for start in range(0, len(quiet), POSITION_CHECKS_AT_ONCE):
-            batch = quiet[start : start + POSITION_CHECKS_AT_ONCE]
-            suspects = await self._behind(batch)
-            if suspects:  # perhaps a publication was on its way when the top was read
-                await self._pause()
-            for channel in await self._behind(suspects):
-                lose_all(channel)
-                self._losses.add(channel)
-            for channel in batch:
+        try:
+            for start in range(0, len(quiet), POSITION_CHECKS_AT_ONCE):
+                suspects = await self._behind(quiet[start : start + POSITION_CHECKS_AT_ONCE])
+                if suspects:  # perhaps a publication was on its way when the top was read
+                    suspects = await self._still_quiet(suspects)
+                for channel in await self._behind(suspects):
+                    lose_all(channel)
+                    self._losses.add(channel)
+                await asyncio.sleep(0)
+        finally:
+            for channel in quiet:  # even after a failure, which must not end all looks at them
                 self._put_back(channel)
-            await asyncio.sleep(0)
 
     async def _behind(self, channels: list[Channel]) -> list[Channel]:
         agree = await asyncio.gather(*map(self._agrees, channels))
         return [channel for channel, agrees in zip(channels, agree, strict=True) if not agrees]
 
     async def _agrees(self, channel: Channel) -> bool:
+        offset = channel.offset
         try:
             top = await self._read_top(channel.name)
         except (ConnectionError, TimeoutError):
             return True  # nothing is known: looked at again when it is due
-        return (channel.offset, channel.epoch) == (top.offset, top.epoch)
+        return channel.offset != offset or (offset, channel.epoch) == (top.offset, top.epoch)
 
-    async def _pause(self) -> None:
-        """A wait by the clock."""
+    async def _still_quiet(self, channels: list[Channel]) -> list[Channel]:
+        """Those in which nothing comes for ``POSITION_CHECK_PAUSE``."""
+        offsets = [channel.offset for channel in channels]
         woken = asyncio.Event()
         self._clock.call_later(POSITION_CHECK_PAUSE, woken.set)
         await woken.wait()
+        return [
+            channel for channel, offset in zip(channels, offsets, strict=True) if channel.offset == offset
+        ]
