@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from centrifast.eager import start
+from centrifast.eager import all_of, start
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -180,5 +180,88 @@ def test_a_cancellation_in_the_same_tick_reaches_the_coroutine() -> None:
             await task
         assert seen == ["cancelled"]
         assert future.cancelled()
+
+    run(main())
+
+
+# ------------------------------------------------------------------ together
+
+
+def test_together_what_never_waits_needs_no_loop() -> None:
+    seen: list[int] = []
+
+    async def add(number: int) -> None:
+        seen.append(number)
+
+    assert start(all_of(add(number) for number in range(3))) is None
+    assert start(all_of([])) is None
+    assert seen == [0, 1, 2]
+
+
+def test_together_all_wait_at_the_same_time() -> None:
+    async def main() -> None:
+        seen: list[int] = []
+        futures = [asyncio.get_running_loop().create_future() for _ in range(3)]
+
+        async def add(number: int) -> None:
+            await futures[number]
+            seen.append(number)
+
+        together = asyncio.create_task(all_of(add(number) for number in range(3)))
+        for number in (2, 0, 1):
+            assert not together.done()
+            futures[number].set_result(None)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await together
+        assert seen == [2, 0, 1]
+
+    run(main())
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_together_the_first_failure_ends_all(waits: bool) -> None:
+    async def main() -> None:
+        ended: list[str] = []
+        failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def other(name: str) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(name)
+
+        async def failing_later() -> None:
+            await failure
+
+        unbegun = other("last")
+        together = asyncio.create_task(
+            all_of([other("first"), failing_later() if waits else failing(), unbegun])
+        )
+        await asyncio.sleep(0)
+        if waits:
+            failure.set_exception(ValueError("later"))
+        with pytest.raises(ValueError, match="later" if waits else "at once"):
+            await together
+        assert ended == (["first", "last"] if waits else ["first"])
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run(main())
+
+
+def test_together_a_cancellation_reaches_all() -> None:
+    async def main() -> None:
+        futures = [asyncio.get_running_loop().create_future() for _ in range(2)]
+
+        async def wait(number: int) -> None:
+            await futures[number]
+
+        together = asyncio.create_task(all_of(wait(number) for number in range(2)))
+        await asyncio.sleep(0)
+        together.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await together
+        assert all(future.cancelled() for future in futures)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run(main())
