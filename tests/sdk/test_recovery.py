@@ -158,23 +158,26 @@ def test_a_restarted_server_has_lost_the_stream(
 ) -> None:
     stream = f"stream:{channel}"
     server = own_server({})
-    clients = launch_all(server=server)
-    for client in clients:
-        client.connect()
-        client.subscribe(stream)
-    server.publish(stream, "before")
-    for client in clients:
-        assert client.publications(stream, 1) == ["before"]
-    server.stop()
-    server.start()
-    server.publish(stream, "meanwhile")  # has the offset that the clients know, in another epoch
-    for client in clients:
-        again = client.wait("subscribed", channel=stream, was_recovering=True, recovered=False)
-        assert again["position"]["offset"] == 1
-    server.publish(stream, "live")
-    for client in clients:
-        assert client.publications(stream, 1) == ["live"]
-        client.refuse("publication")
+    with Cable(server.port) as cable:
+        clients = launch_all(server=cable)
+        for client in clients:
+            client.connect()
+            client.subscribe(stream)
+        server.publish(stream, "before")
+        for client in clients:
+            assert client.publications(stream, 1) == ["before"]
+        cable.pull()
+        assert server.stop() == 0
+        server.start()
+        server.publish(stream, "meanwhile")  # has the offset that the clients know, in another epoch
+        cable.plug()
+        for client in clients:
+            again = client.wait("subscribed", channel=stream, was_recovering=True, recovered=False)
+            assert again["position"]["offset"] == 1
+        server.publish(stream, "live")
+        for client in clients:
+            assert client.publications(stream, 1) == ["live"]
+            client.refuse("publication")
 
 
 def test_a_stream_that_begins_anew_makes_the_client_subscribe_again(

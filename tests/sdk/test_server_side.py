@@ -210,7 +210,7 @@ class TestApi:
 
 
 @pytest.fixture(scope="module")
-def personal_server(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def personal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A daemon that subscribes every user to a channel of its own."""
     namespace = {
         **OPEN,
