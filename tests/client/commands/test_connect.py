@@ -1,5 +1,7 @@
 """connect: client protocol 3.3, its table row by row, and server-side subscriptions (8.1)."""
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,20 +9,54 @@ from msgspec import Raw
 
 from centrifast import __version__, errors
 from centrifast.client.commands.refresh import token_channels
-from centrifast.config.schema import ChannelOptions, Namespace
+from centrifast.config.schema import ChannelOptions, ClientConfig, Namespace
 from centrifast.errors import DisconnectCode
+from centrifast.model import PresenceStats
 from centrifast.protocol.wire import (
     Command,
     ConnectRequest,
     ConnectResult,
     Encoding,
+    Info,
+    Join,
+    Push,
     RefreshRequest,
+    Reply,
     RPCRequest,
     SubscribeRequest,
     SubscribeResult,
 )
 from tests.client.conftest import Serve
-from tests.client.fakes import NOW, Far, Server, config, error, publication, subscribe, token
+from tests.client.fakes import (
+    NOW,
+    OPEN,
+    Far,
+    Server,
+    SlowBroker,
+    config,
+    done,
+    error,
+    publication,
+    settle,
+    subscribe,
+    token,
+    with_slow_broker,
+)
+from tests.client.streams import (
+    CACHE,
+    EPOCH,
+    POSITIONED,
+    RECOVERABLE,
+    SEEN,
+    LateBroker,
+    SlowPresence,
+    add,
+    let_all_go,
+    offsets_of,
+    pub,
+    recovery,
+    subs_of,
+)
 
 BOTH = pytest.mark.parametrize("encoding", Encoding)
 VERSION = f"centrifast {__version__}"
@@ -314,3 +350,307 @@ def test_refresh_is_not_a_way_around_connect(server: Server) -> None:
     client = server.open()
     assert client.ask(Command(id=1, refresh=RefreshRequest(token=token(sub="42")))) == []
     assert client.closed_with == errors.BAD_REQUEST_DISCONNECT
+
+
+# ------------------------------------------------------------------ recovery of server-side subscriptions
+
+
+PERSONAL = replace(ClientConfig().subscribe_to_user_personal_channel, enabled=True)
+
+
+def back(offset: int, epoch: str = EPOCH, **fields: Any) -> SubscribeRequest:
+    """What a client says of a channel that it had."""
+    return SubscribeRequest(recover=True, offset=offset, epoch=epoch, **fields)
+
+
+@pytest.mark.parametrize("source", ["token", "personal", "own"])
+@BOTH
+def test_positions_of_the_client_count_for_every_source(
+    serve: Serve, source: str, encoding: Encoding
+) -> None:
+    options = replace(RECOVERABLE, allow_user_limited_channels=True)
+    personal = {"subscribe_to_user_personal_channel": PERSONAL} if source == "personal" else {}
+    server = serve(config(personal, options=options))
+    channel = "#42" if source == "personal" else "news"
+    for number in (1, 2, 3):
+        server.publish(channel, b"%d" % number)
+    claims: dict[str, Any] = {"channels": [channel]} if source == "token" else {}
+    client = server.open(encoding)
+    result = result_of(client, token=token(sub="42", **claims), subs={channel: back(1)})
+    assert result.subs == {channel: SubscribeResult(**recovery(1, pub(b"2", 2), pub(b"3", 3)))}
+    assert token_channels(client.session) == ({channel} if source == "token" else set())
+    server.publish(channel, b"4")
+    assert offsets_of(client.received()) == [4]
+
+
+@BOTH
+def test_what_can_not_be_recovered_starts_at_the_top(serve: Serve, encoding: Encoding) -> None:
+    plain = Namespace(name="plain", allow_subscribe_for_client=True)
+    server = serve(config(options=RECOVERABLE, namespaces=(plain,)))
+    server.publish("news", b"1")
+    wanted = {"news": back(0, "other", flag=2), "plain:1": back(7), "fresh": SubscribeRequest()}
+    result = result_of(server.open(encoding), token=token(sub="42"), subs=wanted)
+    fresh = SubscribeResult(recoverable=True, positioned=True, epoch="aaaaaaac")
+    assert result.subs == {
+        "news": SubscribeResult(**recovery(1, recovered=False)),
+        "plain:1": SubscribeResult(was_recovering=True),
+        "fresh": fresh,
+    }
+
+
+@BOTH
+def test_the_cache_is_given_at_connect_as_well(serve: Serve, encoding: Encoding) -> None:
+    server = serve(config(options=replace(CACHE, auto_cache_recover=True)))
+    server.publish("news", b"1")
+    server.publish("news", b"2")
+    result = result_of(server.open(encoding), token=token(sub="42", channels=["news"]))
+    assert result.subs == {"news": SubscribeResult(**recovery(0, pub(b"2", 2)))}
+
+
+@BOTH
+def test_of_the_clients_own_list_only_position_and_delta_count(serve: Serve, encoding: Encoding) -> None:
+    options = replace(
+        RECOVERABLE,
+        force_recovery=False,
+        allow_recovery=True,
+        allow_positioning=True,
+        join_leave=True,
+        presence=True,
+        allow_presence_for_client=True,
+        allowed_delta_types=("fossil",),
+    )
+    server = serve(config(options=options))
+    wishes: dict[str, Any] = {"positioned": True, "recoverable": True, "join_leave": True, "flag": 3}
+    wanted = {"news": SubscribeRequest(**wishes, delta="fossil"), "other": SubscribeRequest(delta="xdelta")}
+    client = server.open(encoding)
+    result = result_of(client, token=token(sub="42", channels=["news"]), subs=wanted)
+    assert result.subs == {"news": SubscribeResult(delta=True), "other": SubscribeResult()}
+    assert client.received() == []
+
+
+@BOTH
+def test_overrides_of_the_token_stand_in_place_of_options(serve: Serve, encoding: Encoding) -> None:
+    server = serve(config(options=replace(POSITIONED, presence=True)))
+    on, off = {"value": True}, {"value": False}
+    override = {"presence": off, "force_recovery": on, "force_push_join_leave": on, "join_leave": on}
+    client = server.open(encoding)
+    claims = {"news": {"override": override}, "other": {"override": {"force_positioning": off}}}
+    (reply, push) = client.ask(connect(token=token(sub="42", subs=claims)))
+    assert subs_of(reply) == {
+        "news": SubscribeResult(recoverable=True, positioned=True, epoch=EPOCH),
+        "other": SubscribeResult(),
+    }
+    assert push == Reply(push=Push(channel="news", join=Join(Info(user="42", client=client.id))))
+    assert done(server.node.presence("news")) == {}
+    assert set(done(server.node.presence("other"))) == {client.id}
+
+
+@BOTH
+def test_joins_follow_the_answer(serve: Serve, encoding: Encoding) -> None:
+    server = serve(config(options=replace(SEEN, force_push_join_leave=True)))
+    client, other = server.open(encoding), server.connect(encoding, sub="42")
+    other.ask(subscribe(2, "b"))
+    other.received()
+    replies = client.ask(connect(token=token(sub="42", channels=["a", "b"])))
+    info = Info(user="42", client=client.id)
+    joins = [Reply(push=Push(channel=channel, join=Join(info))) for channel in ("a", "b")]
+    assert replies[0].connect is not None
+    assert sorted(replies[1:], key=str) == joins
+    assert other.received() == joins[1:]
+
+
+@BOTH
+def test_what_comes_by_while_a_client_connects_is_in_the_answer_or_follows_it(encoding: Encoding) -> None:
+    async def test(server: Server, broker: SlowBroker) -> None:
+        add(broker, b"1", channel="a")
+        client = server.open(encoding)
+        client.send(
+            connect(token=token(sub="42", channels=["a", "b"]), subs={"a": back(0), "b": back(0, "")})
+        )
+        assert broker.asked == ["subscribe a", "subscribe b"]
+        await broker.let_go("subscribe a")
+        await broker.let_go("subscribe b")
+        await broker.let_go("answer a")
+        add(broker, b"2", channel="a")
+        assert client.received() == []
+        await broker.let_go("answer b")
+        add(broker, b"3", channel="a")
+        reply, *pushes = client.received()
+        assert subs_of(reply)["a"] == SubscribeResult(**recovery(0, pub(b"1", 1), pub(b"2", 2)))
+        assert subs_of(reply)["b"].recovered
+        assert pushes == [publication("a", b"3", offset=3)]
+        assert server.node.subscriptions._catch_ups.count == 0
+
+    with_slow_broker(test, LateBroker, options=RECOVERABLE)
+
+
+STEPS = ["subscribe b", "history b"]
+
+
+@pytest.mark.parametrize("failure", [ConnectionError("away"), TimeoutError()])
+@pytest.mark.parametrize("step", STEPS)
+@BOTH
+def test_one_subscription_that_fails_fails_the_connect(
+    failure: Exception, step: str, encoding: Encoding
+) -> None:
+    async def test(server: Server, broker: SlowBroker) -> None:
+        client = server.open(encoding)
+        client.send(connect(token=token(sub="42", channels=["a", "b"])))
+        await broker.let_go("subscribe a")
+        await broker.let_go("history a")
+        while step not in broker.asked:
+            await broker.let_go(broker.asked[0])
+        await broker.let_go(step, failure)
+        assert client.received() == []
+        assert client.closed_with == errors.INTERNAL_SERVER_ERROR
+        assert (server.is_empty, server.node.subscriptions._catch_ups.count) == (True, 0)
+        await let_all_go(broker)
+        assert done(server.presence.presence("a")) == {}
+
+    options = replace(SEEN, history_size=5, history_ttl=60.0, force_recovery=True)
+    with_slow_broker(test, options=options)
+
+
+@BOTH
+def test_one_subscription_with_a_hole_fails_the_connect(encoding: Encoding) -> None:
+    async def test(server: Server, broker: SlowBroker) -> None:
+        client = server.open(encoding)
+        client.send(connect(token=token(sub="42", channels=["a", "b"])))
+        await broker.let_go("subscribe a")
+        await broker.let_go("subscribe b")
+        await broker.inner.unsubscribe("b")
+        add(broker, b"1", channel="b")
+        await broker.inner.subscribe("b")
+        add(broker, b"2", channel="b")
+        await let_all_go(broker)
+        assert client.received() == []
+        assert client.closed_with == errors.INSUFFICIENT_STATE
+        assert (server.is_empty, server.node.subscriptions._catch_ups.count) == (True, 0)
+
+    with_slow_broker(test, LateBroker, options=RECOVERABLE)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_who_vanishes_while_it_connects_leaves_nothing_behind(step: str) -> None:
+    async def test(server: Server, broker: SlowBroker) -> None:
+        client = server.open()
+        client.send(connect(token=token(sub="42", channels=["a", "b"])))
+        while step not in broker.asked:
+            await broker.let_go(broker.asked[0])
+        client.vanish()
+        assert (server.is_empty, server.node.subscriptions._catch_ups.count) == (True, 0)
+        await let_all_go(broker)
+        assert done(server.presence.presence("a")) == {}
+
+    options = replace(SEEN, history_size=5, history_ttl=60.0, force_recovery=True)
+    with_slow_broker(test, options=options)
+
+
+def test_a_client_is_present_in_all_its_channels_before_the_answer() -> None:
+    presence = SlowPresence()
+
+    async def test(server: Server, broker: SlowBroker) -> None:
+        client = server.open()
+        client.send(connect(token=token(sub="42", channels=["a", "b"])))
+        await let_all_go(broker)
+        assert presence.asked == ["add", "add"]
+        await presence.let_go("add")
+        assert client.received() == []
+        await presence.let_go("add")
+        assert client.received()[0].connect is not None
+
+    with_slow_broker(test, presence=presence, options=SEEN)
+
+
+def test_the_apis_unsubscribe_does_not_reach_who_is_not_connected_yet() -> None:
+    async def test(server: Server, broker: SlowBroker) -> None:
+        client = server.open()
+        client.send(connect(token=token(sub="42", channels=["a"])))
+        await server.node.unsubscribe("42", "a")
+        await broker.let_go("subscribe a")
+        (reply,) = client.received()
+        assert set(subs_of(reply)) == {"a"}
+
+    with_slow_broker(test, options=OPEN)
+
+
+# ------------------------------------------------------------------ personal channel
+
+
+@BOTH
+def test_every_connection_of_a_user_has_its_personal_channel(serve: Serve, encoding: Encoding) -> None:
+    server = serve(config({"subscribe_to_user_personal_channel": PERSONAL}, options=ChannelOptions()))
+    client, anonymous = server.open(encoding), server.open(encoding)
+    assert result_of(client, token=token(sub="42")).subs == {"#42": SubscribeResult()}
+    assert result_of(anonymous, token=token()).subs is None
+    server.publish("#42", b"1")
+    assert client.received() == [publication("#42", b"1")]
+
+
+def test_a_personal_channel_may_have_a_namespace_and_be_in_the_token_too(serve: Serve) -> None:
+    personal = replace(PERSONAL, personal_channel_namespace="chat")
+    server = serve(config({"subscribe_to_user_personal_channel": personal}, namespaces=(CHAT,)))
+    client = server.open()
+    claims = {"chat:#42": {"data": 1}}
+    assert result_of(client, token=token(sub="42", subs=claims)).subs == {
+        "chat:#42": SubscribeResult(data=Raw(b"1"))
+    }
+    assert token_channels(client.session) == {"chat:#42"}
+
+
+SINGLE = {"subscribe_to_user_personal_channel": replace(PERSONAL, single_connection=True)}
+
+
+@BOTH
+def test_of_a_user_with_one_connection_the_older_one_goes(serve: Serve, encoding: Encoding) -> None:
+    server = serve(config(SINGLE, options=ChannelOptions(presence=True)))
+    first, other, anonymous = server.connect(encoding, sub="42"), server.connect(sub="43"), server.connect()
+    second = server.connect(encoding, sub="42")
+    assert first.closed_with == errors.CONNECTION_LIMIT
+    assert server.hub.sessions_of("42") == [second.session]
+    server.connect()
+    assert {client.closed_with for client in (second, other, anonymous)} == {None}
+    assert set(done(server.node.presence("#42"))) == {second.id}
+
+
+def test_one_connection_needs_presence(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    server = serve(config(SINGLE, options=ChannelOptions()))
+    client = server.open()
+    assert client.ask(connect(token=token(sub="42"))) == []
+    assert client.closed_with == errors.INTERNAL_SERVER_ERROR
+    assert "single connection can not be enforced" in caplog.text
+
+
+class SlowStats(SlowPresence):
+    """Counts only when the test says so."""
+
+    async def stats(self, channel: str) -> PresenceStats:
+        await self._wait("stats")
+        return await super().stats(channel)
+
+    async def _wait(self, name: str) -> None:
+        if name == "stats":
+            await super()._wait(name)
+
+
+def test_one_connection_survives_an_engine_that_is_away_or_a_client_that_goes() -> None:
+    presence = SlowStats()
+
+    async def test(server: Server, broker: SlowBroker) -> None:
+        first, fails, goes = server.open(), server.open(), server.open()
+        first.send(connect(token=token(sub="42")))
+        await presence.let_go("stats")
+        await let_all_go(broker)
+        assert first.received()[0].connect is not None
+        for client in (fails, goes):
+            client.send(connect(token=token(sub="42")))
+        await settle()
+        await presence.let_go("stats", ConnectionError("away"))
+        assert fails.closed_with == errors.INTERNAL_SERVER_ERROR
+        goes.session.on_closed()
+        await settle()
+        assert first.closed_with is None
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    options = ChannelOptions(presence=True)
+    with_slow_broker(test, presence=presence, options=options, client=SINGLE)
