@@ -219,7 +219,8 @@ class Node:
                 raise ClientError(errors.INTERNAL)
             held = target.subscriptions.get(channel)
             if held is not None:
-                target.push(subscribe_push(channel, data, held, self.hub.channels.get(channel)))
+                if held.started:  # else the client is told of it when it starts
+                    target.push(subscribe_push(channel, data, held, self.hub.channels.get(channel)))
                 continue
             if len(target.subscriptions) >= self.config.client.channel_limit:
                 target.disconnect(errors.CHANNEL_LIMIT)

@@ -1,6 +1,9 @@
 """The node: what it hands to the engine, and the server's API on local connections."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -8,16 +11,24 @@ from hypothesis import given, settings
 from msgspec import Raw
 
 from centrifast import __version__, errors
+from centrifast.auth.claims import SubscriptionOverride
 from centrifast.config.schema import Namespace
-from centrifast.engine.contract import NO_HISTORY, HistoryOptions, PublishOptions, PublishResult
+from centrifast.engine.contract import (
+    NO_HISTORY,
+    HistoryFilter,
+    HistoryOptions,
+    PublishOptions,
+    PublishResult,
+)
 from centrifast.engine.memory import MemoryBroker
 from centrifast.errors import ClientError, ErrorCode
-from centrifast.model import NO_POSITION, ClientInfo, Publication
-from centrifast.protocol.wire import NO_DATA, Encoding, Push, Reply, Subscribe
+from centrifast.model import NO_POSITION, ClientInfo, Publication, StreamPosition
+from centrifast.protocol.wire import NO_DATA, Encoding, Info, Join, Push, Refresh, Reply, Subscribe
 from tests.client import conftest
 from tests.client.conftest import Serve
 from tests.client.fakes import (
     NOW,
+    OPEN,
     Server,
     SlowBroker,
     config,
@@ -30,6 +41,7 @@ from tests.client.fakes import (
     unsubscribed,
     with_slow_broker,
 )
+from tests.client.streams import EPOCH, POSITIONED, RECOVERABLE, SEEN, STREAM, LateBroker, add
 from tests.fakes import FakeClock
 
 BOTH = pytest.mark.parametrize("encoding", Encoding)
@@ -267,6 +279,252 @@ def test_the_node_in_numbers(server: Server) -> None:
     assert (info.uid, info.name, info.version) == (server.node.uid, "test", __version__)
     assert (info.num_clients, info.num_users, info.num_subs, info.num_channels) == (3, 2, 3, 2)
     assert info.uptime == 7
+
+
+# ------------------------------------------------------------------ the API's subscribe: positions and overrides
+
+
+def told(channel: str = "news", **fields: Any) -> Reply:
+    """The push that tells of a server-side subscription with a position."""
+    known: dict[str, Any] = {"positioned": True, "recoverable": True, "epoch": EPOCH}
+    return Reply(push=Push(channel=channel, subscribe=Subscribe(**(known | fields))))
+
+
+@BOTH
+def test_who_is_subscribed_to_a_stream_is_told_its_position(serve: Serve, encoding: Encoding) -> None:
+    server = serve(config(options=RECOVERABLE))
+    client = server.connect(encoding, sub="42")
+    server.publish("news", b"1")
+    done(server.node.subscribe("42", "news"))
+    server.publish("news", b"2")
+    assert client.received() == [told(offset=1), publication("news", b"2", offset=2)]
+    done(server.node.subscribe("42", "news", data=b"7"))
+    assert client.received() == [told(offset=2, data=Raw(b"7"))]
+
+
+@pytest.mark.parametrize(
+    ("since", "offset", "missed"),
+    [
+        (StreamPosition(1, EPOCH), 1, [2, 3]),
+        (StreamPosition(3, EPOCH), 3, []),
+        (StreamPosition(1, "other"), 3, []),
+        (StreamPosition(9, EPOCH), 3, []),
+    ],
+)
+@BOTH
+def test_what_was_missed_since_a_position_follows_the_push(
+    serve: Serve, since: StreamPosition, offset: int, missed: list[int], encoding: Encoding
+) -> None:
+    server = serve(config(options=RECOVERABLE))
+    client = server.connect(encoding, sub="42")
+    for number in (1, 2, 3):
+        server.publish("news", b"%d" % number)
+    done(server.node.subscribe("42", "news", recover_since=since))
+    server.publish("news", b"4")
+    expected = [publication("news", b"%d" % number, offset=number) for number in (*missed, 4)]
+    assert client.received() == [told(offset=offset), *expected]
+
+
+def test_a_position_is_no_use_without_recovery(serve: Serve) -> None:
+    server = serve(config(options=POSITIONED))
+    client = server.connect(sub="42")
+    server.publish("news", b"1")
+    done(server.node.subscribe("42", "news", recover_since=StreamPosition(0, EPOCH)))
+    assert client.received() == [told(offset=1, recoverable=False)]
+
+
+@BOTH
+def test_an_override_of_the_api_stands_in_place_of_options(serve: Serve, encoding: Encoding) -> None:
+    server = serve(config(options=replace(STREAM, presence=True)))
+    client = server.connect(encoding, sub="42")
+    override = SubscriptionOverride(
+        presence=False, join_leave=True, force_push_join_leave=True, force_recovery=True
+    )
+    done(server.node.subscribe("42", "news", override=override))
+    join = Reply(push=Push(channel="news", join=Join(Info(user="42", client=client.id))))
+    assert client.received() == [told(), join]
+    assert done(server.node.presence("news")) == {}
+
+
+def test_the_apis_subscription_with_presence_is_refreshed(serve: Serve) -> None:
+    server = serve(config({"presence_update_interval": 10.0}, options=SEEN))
+    client = server.connect(sub="42")
+    done(server.node.subscribe("42", "news"))
+    server.advance(100)
+    assert set(done(server.node.presence("news"))) == {client.id}
+
+
+def test_what_a_json_client_has_missed_and_can_not_take_ends_it(serve: Serve) -> None:
+    server = serve(config(options=replace(RECOVERABLE, join_leave=True)))
+    client = server.connect(sub="42")
+    server.publish("news", b"\xff")
+    server.publish("news", b"2")
+    done(server.node.subscribe("42", "news", recover_since=StreamPosition(0, EPOCH)))
+    assert client.closed_with == errors.INAPPROPRIATE_PROTOCOL
+
+
+def test_who_is_about_to_be_subscribed_is_told_once() -> None:
+    async def test(server: Server, broker: SlowBroker) -> None:
+        client = server.connect(sub="42")
+        first = asyncio.create_task(server.node.subscribe("42", "news"))
+        await settle()
+        await server.node.subscribe("42", "news")
+        assert client.received() == []
+        await broker.let_go("subscribe news")
+        await first
+        assert client.received() == [pushed("news")]
+
+    with_slow_broker(test)
+
+
+def test_a_hole_is_an_error_of_the_api_and_the_connection_lives() -> None:
+    async def test(server: Server, broker: SlowBroker) -> None:
+        client = server.connect(sub="42")
+        call = asyncio.create_task(server.node.subscribe("42", "news"))
+        await settle()
+        await broker.let_go("subscribe news")
+        await broker.inner.unsubscribe("news")
+        add(broker, b"1")
+        await broker.inner.subscribe("news")
+        add(broker, b"2")
+        await broker.let_go("answer news")
+        with pytest.raises(ClientError, match="internal"):
+            await call
+        assert client.received() == []
+        assert client.closed_with is None
+        assert not client.session.subscriptions
+
+    with_slow_broker(test, LateBroker, options=RECOVERABLE)
+
+
+# ------------------------------------------------------------------ the API's refresh
+
+
+@BOTH
+def test_a_later_expiration_is_told_and_kept(serve: Serve, encoding: Encoding) -> None:
+    server = serve(config({"expired_close_delay": 5.0}))
+    client, other = server.connect(encoding, sub="42", exp=NOW + 10), server.connect(sub="43", exp=NOW + 10)
+    done(server.node.refresh("42", expire_at=NOW + 30, info=b'{"role":"op"}'))
+    assert client.received() == [Reply(push=Push(refresh=Refresh(True, 30)))]
+    assert client.session.info().conn_info == b'{"role":"op"}'
+    assert other.received() == []
+    server.advance(20)
+    assert (client.closed_with, other.closed_with) == (None, errors.CONNECTION_EXPIRED)
+    server.advance(16)
+    assert client.closed_with == errors.CONNECTION_EXPIRED
+
+
+@BOTH
+def test_no_expiration_means_never_and_leaves_the_info(serve: Serve, encoding: Encoding) -> None:
+    server = serve(config({"expired_close_delay": 5.0}))
+    client = server.connect(encoding, sub="42", exp=NOW + 10, info=1)
+    done(server.node.refresh("42", info=b"2"))
+    assert client.received() == [Reply(push=Push(refresh=Refresh()))]
+    assert client.session.info().conn_info == b"1"
+    server.advance(60)
+    assert client.closed_with is None
+
+
+@pytest.mark.parametrize(
+    "how", [{"expired": True}, {"expired": True, "expire_at": NOW + 9}, {"expire_at": NOW}, {"expire_at": 1}]
+)
+@BOTH
+def test_an_expiration_that_has_come_disconnects(
+    serve: Serve, how: dict[str, Any], encoding: Encoding
+) -> None:
+    server = serve()
+    client, other = server.connect(encoding, sub="42"), server.connect(encoding, sub="43")
+    done(server.node.refresh("42", **how))
+    assert (client.closed_with, other.closed_with) == (errors.CONNECTION_EXPIRED, None)
+
+
+def test_without_info_the_old_one_stays(serve: Serve) -> None:
+    server = serve()
+    client = server.connect(sub="42", info=1)
+    done(server.node.refresh("42", expire_at=NOW + 30))
+    assert client.session.info().conn_info == b"1"
+
+
+def test_refresh_reaches_only_the_connection_that_is_named(server: Server) -> None:
+    first, second = server.connect(sub="42"), server.connect(sub="42")
+    done(server.node.refresh("42", client=first.id, expired=True))
+    done(server.node.refresh("43", client=second.id, expired=True))
+    done(server.node.refresh("42", session="s", expired=True))
+    assert (first.closed_with, second.closed_with) == (errors.CONNECTION_EXPIRED, None)
+
+
+def test_what_is_told_of_an_expiration_is_a_year_at_most(server: Server) -> None:
+    client = server.connect(sub="42")
+    done(server.node.refresh("42", expire_at=NOW + 10 * 365 * 24 * 3600))
+    assert client.received() == [Reply(push=Push(refresh=Refresh(True, 365 * 24 * 3600)))]
+
+
+# ------------------------------------------------------------------ history and presence
+
+
+def test_history_is_read_and_removed(serve: Serve) -> None:
+    node = (server := serve(config(options=STREAM))).node
+    for _ in range(3):
+        server.publish("news", b"1")
+    everything = HistoryFilter(limit=-1)
+    assert [item.offset for item in done(node.history("news", everything)).publications] == [1, 2, 3]
+    done(node.remove_history("news"))
+    history = done(node.history("news", everything))
+    assert (list(history.publications), history.position) == ([], StreamPosition(3, EPOCH))
+
+
+def test_what_a_channel_has_not_is_refused(server: Server) -> None:
+    node = server.node
+    for channel, expected in (("news", errors.NOT_AVAILABLE), ("nowhere:1", errors.UNKNOWN_CHANNEL)):
+        assert refusal(node.history(channel, HistoryFilter())) == expected
+        assert refusal(node.remove_history(channel)) == expected
+        assert refusal(node.presence(channel)) == expected
+        assert refusal(node.presence_stats(channel)) == expected
+
+
+def test_history_that_can_not_be_read_is_refused(serve: Serve) -> None:
+    node = serve(config(options=STREAM)).node
+    backwards = HistoryFilter(limit=1, since=StreamPosition(0, ""), reverse=True)
+    assert refusal(node.history("news", backwards)) == errors.BAD_REQUEST
+    other = HistoryFilter(limit=1, since=StreamPosition(0, "other"))
+    assert refusal(node.history("news", other)) == errors.UNRECOVERABLE_POSITION
+
+
+@pytest.mark.parametrize("failure", [ConnectionError("away"), TimeoutError()])
+@pytest.mark.parametrize("what", ["history", "remove_history", "publish"])
+def test_a_broker_that_is_away_is_an_internal_error(
+    failure: Exception, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(server: Server, broker: SlowBroker) -> None:
+        node = server.node
+        calls: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+            "history": lambda: node.history("news", HistoryFilter()),
+            "remove_history": lambda: node.remove_history("news"),
+            "publish": lambda: node.publish("news", b"1"),
+        }
+        call = asyncio.create_task(calls[what]())
+        await settle()
+        await broker.let_go(f"{what} news", failure)
+        with pytest.raises(ClientError, match="internal"):
+            await call
+        assert "engine is away" in caplog.text
+
+    with_slow_broker(test, options=STREAM)
+
+
+def test_closing_the_node_stops_what_clients_that_left_still_ask() -> None:
+    async def test(server: Server, broker: SlowBroker) -> None:
+        client = server.connect(sub="42")
+        client.send(subscribe(2, "news"))
+        await broker.let_go("subscribe news")
+        client.vanish()
+        await settle()
+        assert broker.asked == ["join news", "unsubscribe news", "leave news"]
+        await broker.let_go("unsubscribe news")
+        await server.node.close()
+        assert broker.asked == []
+
+    with_slow_broker(test, options=replace(OPEN, join_leave=True))
 
 
 # ------------------------------------------------------------------ an engine that takes its time
