@@ -22,6 +22,8 @@ NAMESPACES: list[dict[str, Any]] = [
     {
         **STREAM,
         "name": "stream",
+        "allow_publish_for_subscriber": True,
+        "allow_publish_for_anonymous": True,
         "allowed_delta_types": ["fossil"],
         "allow_tags_filter": True,
         "allow_history_for_subscriber": True,

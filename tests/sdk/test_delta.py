@@ -6,7 +6,7 @@ from base64 import b64encode
 import pytest
 
 from tests.sdk.cable import Cable
-from tests.sdk.conftest import Launch, publish_all
+from tests.sdk.conftest import Launch, LaunchAll, publish_all
 from tests.sdk.driver import SdkClient
 from tests.server_process import ServerProcess
 
@@ -120,7 +120,7 @@ def test_what_was_missed_is_recovered_as_changes(
     assert client.patches[1:] == [False] + [True] * count
 
 
-def test_after_a_recovery_of_nothing_the_next_comes_whole_or_fits(
+def test_after_a_recovery_of_nothing_all_can_be_applied(
     client: SdkClient, server: ServerProcess, cable: Cable, stream: str
 ) -> None:
     server.publish(stream, DOCUMENTS[0])
@@ -142,6 +142,32 @@ def test_the_publisher_may_ask_for_it(launch: Launch, server: ServerProcess, cha
     publish_all(server, stream, DOCUMENTS[3:], delta=True)
     assert client.publications(stream, 6) == DOCUMENTS
     assert client.patches == [False, False, False, True, True, True]
+
+
+def test_all_libraries_and_encodings_share_a_channel(
+    launch_all: LaunchAll, server: ServerProcess, stream: str
+) -> None:
+    clients = launch_all()
+    for client in clients:
+        client.connect()
+        client.subscribe(stream, delta="fossil")
+    publish_all(server, stream, DOCUMENTS)
+    for client in clients:
+        assert client.publications(stream, 6) == DOCUMENTS
+        assert client.patches == [False, True, True, True, True, True]
+
+
+def test_changes_keep_tags_and_info(launch: Launch, server: ServerProcess, channel: str) -> None:
+    stream = f"stream:{channel}"
+    client = launch()
+    client_id = client.connect()
+    client.subscribe(stream, delta="fossil")
+    client.call("publish", channel=stream, data=DOCUMENTS[0])
+    publish_all(server, stream, DOCUMENTS[1:2], delta=True, tags={"colour": "grün"})
+    assert client.wait("publication")["info"]["client"] == client_id
+    changed = client.wait("publication")
+    assert (changed["data"], changed["offset"], changed["tags"]) == (DOCUMENTS[1], 2, {"colour": "grün"})
+    assert client.patches == [False, True]
 
 
 def test_a_namespace_may_not_have_it(launch: Launch, server: ServerProcess, channel: str) -> None:

@@ -1,15 +1,36 @@
 """What was missed comes when the client libraries are back (client protocol 6)."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.sdk.cable import Cable
-from tests.sdk.conftest import STREAM, Launch, LaunchAll, StartServer, publish_all
+from tests.sdk.conftest import (
+    SHARED_CONFIG,
+    STREAM,
+    Launch,
+    LaunchAll,
+    StartServer,
+    clean_server,
+    publish_all,
+    token,
+)
 from tests.sdk.driver import SDKS, SdkClient
-from tests.server_process import ServerProcess
+from tests.server_process import ServerProcess, merged
 
 JAVASCRIPT = [sdk for sdk in SDKS if sdk.language == "javascript"]
 LIMIT = 300
 """Publications that one recovery may return (``client.recovery_max_publication_limit``)."""
+
+
+@pytest.fixture(scope="module")
+def forgetful_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A daemon that forgets streams in which nothing happens, and soon looks whether it has."""
+    namespace = {**STREAM, "name": "forgetful", "history_ttl": "1s", "history_meta_ttl": "1s"}
+    changes = {"client": {"channel_position_check_delay": "2s"}, "channel": {"namespaces": [namespace]}}
+    folder = tmp_path_factory.mktemp("forgetful")
+    with clean_server(folder, merged(SHARED_CONFIG, changes)) as server:
+        yield server
 
 
 def cut_off(client: SdkClient, cable: Cable, channel: str) -> None:
@@ -39,6 +60,24 @@ class TestDroppedConnection:
         server.publish(stream, "live")
         assert client.publications(stream, 1) == ["live"]
         client.refuse("publication")
+
+    def test_it_arrives_as_others_have_seen_it(
+        self, launch: Launch, server: ServerProcess, cable: Cable, channel: str
+    ) -> None:
+        stream = f"stream:{channel}"
+        client, witness = launch(server=cable), launch()
+        for each in (client, witness):
+            each.connect()
+            each.subscribe(stream)
+        cut_off(client, cable, stream)
+        publish_all(server, stream, [{"text": "grüße"}], tags={"colour": "grün"})
+        witness.call("publish", channel=stream, data=[1, None, 2.5])
+        live = [witness.wait("publication", channel=stream) for _ in range(2)]
+        cable.plug()
+        client.wait("subscribed", channel=stream, recovered=True)
+        assert [client.wait("publication", channel=stream) for _ in range(2)] == live
+        assert live[0]["tags"]
+        assert live[1]["info"]
 
     def test_with_nothing_missed_it_is_recovered(
         self, launch: Launch, server: ServerProcess, cable: Cable, channel: str
@@ -180,21 +219,32 @@ def test_a_restarted_server_has_lost_the_stream(
             client.refuse("publication")
 
 
-def test_a_stream_that_begins_anew_makes_the_client_subscribe_again(
-    own_server: StartServer, launch_all: LaunchAll, channel: str
-) -> None:
-    """Its position is forgotten before the server looks whether subscribers still agree with it."""
-    namespace = {**STREAM, "name": "forgetful", "history_ttl": "1s", "history_meta_ttl": "1s"}
-    server = own_server(
-        {"client": {"channel_position_check_delay": "2s"}, "channel": {"namespaces": [namespace]}}
-    )
-    stream = f"forgetful:{channel}"
-    clients = launch_all(server=server)
-    for client in clients:
-        client.connect()
-    first = [client.subscribe(stream)["position"]["epoch"] for client in clients]
-    for client, epoch in zip(clients, first, strict=True):
-        client.wait("subscribing", channel=stream, code=2500, reason="insufficient state")
-        again = client.wait("subscribed", channel=stream, was_recovering=True, recovered=False)
-        assert again["position"]["epoch"] != epoch
-        assert client.connections == 1
+class TestForgottenStream:
+    """Positions are forgotten before the server looks whether subscribers still agree with them."""
+
+    def test_subscribers_subscribe_again(
+        self, forgetful_server: ServerProcess, launch_all: LaunchAll, channel: str
+    ) -> None:
+        stream = f"forgetful:{channel}"
+        clients = launch_all(server=forgetful_server)
+        for client in clients:
+            client.connect()
+        first = [client.subscribe(stream)["position"]["epoch"] for client in clients]
+        for client, epoch in zip(clients, first, strict=True):
+            client.wait("subscribing", channel=stream, code=2500, reason="insufficient state")
+            again = client.wait("subscribed", channel=stream, was_recovering=True, recovered=False)
+            assert again["position"]["epoch"] != epoch
+            assert client.connections == 1
+
+    def test_who_has_it_from_the_server_connects_again(
+        self, forgetful_server: ServerProcess, launch_all: LaunchAll, channel: str, user: str
+    ) -> None:
+        stream = f"forgetful:{channel}"
+        clients = launch_all(token(sub=user, channels=[stream]), server=forgetful_server)
+        for client in clients:
+            client.connect()
+        for client in clients:
+            epoch = client.wait("server_subscribed", channel=stream)["position"]["epoch"]
+            client.wait("connecting", code=3010, reason="insufficient state")
+            again = client.wait("server_subscribed", channel=stream, was_recovering=True, recovered=False)
+            assert again["position"]["epoch"] != epoch

@@ -3,16 +3,25 @@
 import jwt
 
 from tests.sdk.conftest import SECRET, Launch, LaunchAll, token
+from tests.sdk.driver import SdkClient
 from tests.server_process import ServerProcess
+
+
+def connect(client: SdkClient, user: str) -> None:
+    """Connect with a token that lives for a moment, and so is made when the client wants it."""
+    client.command("connect")
+    client.wait("get_token")
+    client.command("token", token=token(sub=user, lifetime=2))
+    client.wait("connected")
 
 
 class TestConnectionTokens:
     def test_refreshed_ones_keep_the_connection(
         self, launch_all: LaunchAll, server: ServerProcess, channel: str, user: str
     ) -> None:
-        clients = launch_all(token(sub=user, lifetime=2), get_token=True)
+        clients = launch_all(get_token=True)
         for client in clients:
-            client.connect()
+            connect(client, user)
             client.subscribe(channel)
         for _ in range(3):  # the last refresh comes later than the first token's end and the grace together
             for client in clients:
@@ -27,9 +36,9 @@ class TestConnectionTokens:
     def test_without_a_refresh_the_connection_ends_and_is_made_again(
         self, launch_all: LaunchAll, user: str
     ) -> None:
-        clients = launch_all(token(sub=user, lifetime=2), get_token=True)
+        clients = launch_all(get_token=True)
         for client in clients:
-            client.connect()
+            connect(client, user)
         for client in clients:
             client.wait("get_token")  # not answered
             client.wait("connecting", code=3005, reason="connection expired")
@@ -40,9 +49,9 @@ class TestConnectionTokens:
             client.wait("connected")
 
     def test_one_of_another_user_is_final(self, launch_all: LaunchAll, user: str) -> None:
-        clients = launch_all(token(sub=user, lifetime=2), get_token=True)
+        clients = launch_all(get_token=True)
         for client in clients:
-            client.connect()
+            connect(client, user)
         for client in clients:
             client.wait("get_token")
             client.command("token", token=token(sub=f"{user}-other", lifetime=60))
@@ -51,9 +60,9 @@ class TestConnectionTokens:
     def test_an_expired_one_ends_the_connection_which_is_made_again(
         self, launch_all: LaunchAll, user: str
     ) -> None:
-        clients = launch_all(token(sub=user, lifetime=2), get_token=True)
+        clients = launch_all(get_token=True)
         for client in clients:
-            client.connect()
+            connect(client, user)
         for client in clients:
             client.wait("get_token")
             client.command("token", token=token(sub=user, lifetime=-10))
