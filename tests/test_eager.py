@@ -184,6 +184,41 @@ def test_a_cancellation_in_the_same_tick_reaches_the_coroutine() -> None:
     run(main())
 
 
+def test_a_bare_yield_is_cancelled_in_the_same_tick_as_well() -> None:
+    async def main() -> None:
+        task = start(asyncio.sleep(0))
+        assert isinstance(task, asyncio.Task)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(main())
+
+
+def test_what_a_task_runs_can_be_closed_and_not_be_awaited() -> None:
+    async def main() -> None:
+        closed = []
+
+        async def waiting() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                closed.append(True)
+
+        task = start(waiting())
+        assert isinstance(task, asyncio.Task)
+        running = task.get_coro()
+        with pytest.raises(TypeError):
+            await running  # type: ignore[misc]
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        running.close()
+        assert closed == [True]
+
+    run(main())
+
+
 # ------------------------------------------------------------------ together
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from msgspec import Raw
@@ -29,6 +30,7 @@ from tests.client.fakes import (
     settle,
     subscribe,
     subscribed,
+    token,
     unsubscribe,
     unsubscribed,
     with_slow_broker,
@@ -39,6 +41,7 @@ from tests.client.streams import (
     POSITIONED,
     RECOVERABLE,
     SEEN,
+    STREAM,
     LateBroker,
     SlowPresence,
     add,
@@ -736,6 +739,21 @@ def test_a_refresh_shows_the_info_of_the_last_token(serve: Serve) -> None:
     assert done(server.node.presence("news"))[client.id].conn_info == b"2"
 
 
+@BOTH
+def test_a_refresh_shows_what_the_client_sent_meanwhile(serve: Serve, encoding: Encoding) -> None:
+    server = serve(config({"presence_update_interval": 10.0}, options=SEEN))
+    client = server.connect(encoding, sub="42", info=1)
+    client.ask(subscribe(2, "news", token=token(sub="42", channel="news", info=1)))
+    both = wire.SubRefreshRequest(channel="news", token=token(sub="42", channel="news", info=2))
+    client.ask(wire.Command(id=3, refresh=wire.RefreshRequest(token=token(sub="42", info=2))))
+    client.ask(wire.Command(id=4, sub_refresh=both))
+    seen = done(server.node.presence("news"))[client.id]
+    assert (seen.conn_info, seen.chan_info) == (b"1", b"1")
+    server.advance(9)
+    seen = done(server.node.presence("news"))[client.id]
+    assert (seen.conn_info, seen.chan_info) == (b"2", b"2")
+
+
 @pytest.mark.parametrize("chance", [0.0, 1.0])
 def test_the_first_refresh_comes_in_the_second_half_of_the_interval(serve: Serve, chance: float) -> None:
     server = serve(config({"presence_update_interval": 20.0}, options=SEEN))
@@ -887,6 +905,59 @@ def test_pushes_for_a_channel_without_subscribers_are_dropped(serve: Serve) -> N
     subscriptions.on_join("news", ClientInfo("42", "c"))
     subscriptions.on_leave("news", ClientInfo("42", "c"))
     assert server.is_empty
+
+
+# ------------------------------------------------------------------ wishes and overrides
+
+
+HISTORY = {"allow_history_for_client": True, "allow_history_for_anonymous": True}
+
+
+@pytest.mark.parametrize(
+    ("options", "wish", "granted"),
+    [
+        ({}, "positioned", set()),
+        ({}, "recoverable", set()),
+        ({"allow_positioning": True}, "positioned", {"positioned"}),
+        ({"allow_positioning": True}, "recoverable", set()),
+        ({"allow_recovery": True}, "recoverable", {"positioned", "recoverable"}),
+        ({"allow_recovery": True}, "positioned", set()),
+        (HISTORY, "positioned", {"positioned"}),
+        (HISTORY, "recoverable", {"positioned", "recoverable"}),
+        ({"allow_history_for_client": True}, "recoverable", set()),
+        (
+            {"allow_history_for_subscriber": True, "allow_history_for_anonymous": True},
+            "positioned",
+            {"positioned"},
+        ),
+        (HISTORY | {"history_size": 0}, "recoverable", set()),
+    ],
+)
+@BOTH
+def test_positions_on_request_need_an_option_or_access_to_history(
+    serve: Serve, options: dict[str, Any], wish: str, granted: set[str], encoding: Encoding
+) -> None:
+    server = serve(config(options=replace(STREAM, **options)))
+    (reply,) = server.connect(encoding).ask(subscribe(2, "news", **{wish: True}))
+    assert reply.subscribe is not None
+    assert {name for name in ("positioned", "recoverable") if getattr(reply.subscribe, name)} == granted
+
+
+@BOTH
+def test_overrides_of_a_subscription_token_stand_in_place_of_options(
+    serve: Serve, encoding: Encoding
+) -> None:
+    server = serve(config(options=replace(STREAM, presence=True, force_positioning=True)))
+    client = server.connect(encoding, sub="42")
+    on, off = {"value": True}, {"value": False}
+    override = {"presence": off, "join_leave": on, "force_push_join_leave": on, "force_recovery": on}
+    request = subscribe(2, "news", token=token(sub="42", channel="news", override=override))
+    assert client.ask(request) == [positioned(2, 0, recoverable=True), joined(client)]
+    assert done(server.node.presence("news")) == {}
+    override = {"force_positioning": off}
+    request = subscribe(3, "other", token=token(sub="42", channel="other", override=override))
+    assert client.ask(request) == [subscribed(3)]
+    assert set(done(server.node.presence("other"))) == {client.id}
 
 
 # ------------------------------------------------------------------ what is held per subscription

@@ -172,8 +172,7 @@ def start_all(session: "Session", wanted: Mapping[str, Wanted]) -> dict[str, Sub
     results = {}
     for channel, want in wanted.items():
         recovery = node.subscriptions.start(session, channel, want.subscription)
-        if recovery is None:
-            continue  # the server's API took it away meanwhile
+        assert recovery is not None, "nobody can take it away before the hub knows the client"
         result = subscribe_result(
             session.codec,
             node.recovered,

@@ -125,6 +125,16 @@ def test_without_token_the_user_is_anonymous_if_that_is_allowed(serve: Serve) ->
         assert server.connect().session.user == ""
 
 
+def test_a_trusted_header_names_the_user_of_a_client_without_token(serve: Serve) -> None:
+    server = serve(config({"allow_anonymous_connect_without_token": False}))
+    client, other = server.open(), server.open()
+    client.session.header_user = other.session.header_user = "42"
+    assert not result_of(client).expires
+    assert client.session.user == "42"
+    result_of(other, token=token(sub="43"))
+    assert other.session.user == "43"
+
+
 @pytest.mark.parametrize(
     ("options", "claims", "expected"),
     [
