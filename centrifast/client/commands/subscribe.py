@@ -23,12 +23,18 @@ if TYPE_CHECKING:
     from centrifast.client.session import Session
 
 DELTA_TYPES = ("", "fossil")
+SHARED_POLL = 4
+"""``SubscribeRequest.type`` of shared polls (client protocol 9.4)."""
 
 
 async def handle_subscribe(session: "Session", request: SubscribeRequest) -> SubscribeResult:
     """Subscribe the client. Raises ClientError or Disconnect; the first check that fails decides."""
     node, channel = session.node, request.channel
-    if not channel or request.delta not in DELTA_TYPES:
+    if not channel:
+        raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
+    if request.type == SHARED_POLL:
+        raise ClientError(errors.NOT_AVAILABLE)  # no channel here is one
+    if request.delta not in DELTA_TYPES:
         raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
     if node.rules.is_too_long(channel):
         raise ClientError(errors.BAD_REQUEST)

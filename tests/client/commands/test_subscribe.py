@@ -62,6 +62,8 @@ def test_rows_1_and_3_disconnect(server: Server, request_: SubscribeRequest, enc
 @pytest.mark.parametrize(
     ("channel", "fields", "expected"),
     [
+        pytest.param("news", {"type": 4}, errors.NOT_AVAILABLE, id="row 2"),
+        pytest.param("nowhere:1", {"type": 4, "delta": "x"}, errors.NOT_AVAILABLE, id="row 2 before 3 and 7"),
         pytest.param("x" * 256, {}, errors.BAD_REQUEST, id="row 4"),
         pytest.param("é" * 128, {}, errors.BAD_REQUEST, id="row 4 counts bytes"),
         pytest.param("nowhere:" + "x" * 256, {}, errors.BAD_REQUEST, id="row 4 before 7"),
