@@ -1,8 +1,12 @@
 """The broadcast core on real socket pairs; tests for ``_core.pyx``."""
 
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given, settings
 
 from centrifast._channel import IN_STEP, LOST, OLD, Channel
 from centrifast._core import NO_PONG, SLOW, WRITE_FAILED, Drain, Sink
@@ -26,8 +30,6 @@ def drain(turns: Turns) -> Drain:
 
 @pytest.fixture
 def wheel() -> TimingWheel:
-    import time
-
     return TimingWheel(time.monotonic())
 
 
@@ -615,3 +617,130 @@ def test_a_position_advances_one_by_one(channel: Channel) -> None:
     assert (channel.offset, channel.epoch) == (7, "b")
     channel.place(3, "c")
     assert (channel.advance(3, "c"), channel.advance(4, "c")) == (OLD, IN_STEP)
+
+
+def test_who_is_late_moves_without_what_was_said_before(
+    connect: Connect, channel: Channel, turns: Turns
+) -> None:
+    first, late, target = connect(), connect(), connect()
+    channel.join(first.sink, "a")
+    channel.join(target.sink, "b")
+    say(channel, JSON, b"1", "a")
+    say(channel, JSON, b"2", "b")
+    channel.join(late.sink, "a")
+    say(channel, JSON, b"3", "a")
+    (source,) = (array for array in channel.arrays if array.group == "a")
+    channel.regroup(source, "b")
+    say(channel, JSON, b"4", "b")
+    assert channel.leave(late.sink) == 2
+    say(channel, JSON, b"5", "b")
+    turns.run()
+    assert late.messages() == [b"3", b"4"]
+    assert first.messages() == [b"1", b"3", b"4", b"5"]
+    assert target.messages() == [b"2", b"4", b"5"]
+
+
+def test_a_group_whose_members_have_all_left_is_gone(
+    connect: Connect, channel: Channel, turns: Turns
+) -> None:
+    peers = [connect() for _ in range(3)]
+    for peer, group in zip(peers, "aab", strict=True):
+        channel.join(peer.sink, group)
+    say(channel, JSON, b"1", "a")
+    channel.leave(peers[0].sink)
+    channel.leave(peers[1].sink, False)
+    assert [array.group for array in channel.arrays] == ["b"]
+    turns.run()
+    assert [peer.messages() for peer in peers] == [[b"1"], [], []]
+
+
+def test_groups_of_different_variants_are_not_mixed(connect: Connect, channel: Channel, turns: Turns) -> None:
+    text, binary = connect(), connect(PROTOBUF)
+    for peer in (text, binary):
+        channel.join(peer.sink, "a")
+    (source,) = (array for array in channel.arrays if array.variant is JSON)
+    channel.regroup(source, "b")
+    say(channel, JSON, b"1", "b")
+    say(channel, PROTOBUF, b"\x012", "a")
+    turns.run()
+    assert (text.messages(), binary.messages()) == ([b"1"], [b"\x012"])
+    assert (channel.group_of(text.sink), channel.group_of(binary.sink)) == ("b", "a")
+
+
+def test_a_member_leaves_with_the_group_it_has_changed_to(connect: Connect, channel: Channel) -> None:
+    peer, other = connect(), connect()
+    channel.join(peer.sink, "a")
+    channel.join(other.sink, "b")
+    (source,) = (array for array in channel.arrays if array.group == "a")
+    channel.regroup(source, "b")
+    assert channel.leave(peer.sink) == 1
+    assert channel.group_of(peer.sink) is None
+    channel.join(peer.sink, "a")
+    assert channel.group_of(peer.sink) == "a"
+
+
+@dataclass
+class Member:
+    """A peer and all that it must have got."""
+
+    peer: Peer
+    expected: list[bytes] = field(default_factory=list)
+    group: str = ""  # empty = it is no member
+
+
+GROUPS = st.sampled_from("abc")
+MOVES = st.lists(
+    st.one_of(
+        st.tuples(st.just("join"), st.integers(0, 39), GROUPS),
+        st.tuples(st.just("leave"), st.integers(0, 39), GROUPS),
+        st.tuples(st.just("regroup"), st.integers(0, 2), GROUPS),
+        st.tuples(st.just("say"), st.just(0), GROUPS),
+        st.tuples(st.just("turn"), st.just(0), GROUPS),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(crowd=st.integers(0, 40), moves=MOVES)
+def test_whatever_groups_do_each_member_gets_exactly_what_was_said_to_its_own(
+    crowd: int, moves: list[tuple[str, int, str]]
+) -> None:
+    turns = Turns()
+    drain = Drain(turns.call_soon, QUEUE, 0.0)  # slices of sixteen sends, so rounds are still being written
+    channel, wheel = Channel("room", drain), TimingWheel(0.0)
+    members = [Member(Peer(drain, wheel)) for _ in range(40)]
+    for member in members[:crowd]:
+        channel.join(member.peer.sink, "a")
+        member.group = "a"
+    for number, (what, index, group) in enumerate(moves):
+        member = members[index]
+        if what == "join" and not member.group:
+            channel.join(member.peer.sink, group)
+            member.group = group
+        elif what == "leave" and member.group:
+            member.group = ""
+            channel.leave(member.peer.sink)
+        elif what == "regroup" and index < len(channel.arrays):
+            source = channel.arrays[index]
+            for moving in members:
+                if moving.group == source.group:
+                    moving.group = group
+            channel.regroup(source, group)
+        elif what == "say":
+            message = b"%d" % number
+            say(channel, JSON, message, group)
+            for hearing in members:
+                if hearing.group == group:
+                    hearing.expected.append(message)
+        elif what == "turn":
+            turns.turn()
+    turns.run()
+    for member in members:
+        assert member.peer.messages() == member.expected
+        assert channel.group_of(member.peer.sink) == (member.group or None)
+        if member.group:
+            channel.leave(member.peer.sink, False)
+        member.peer.close()
+    assert channel.arrays == []
+    assert drain.idle
