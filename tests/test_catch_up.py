@@ -55,7 +55,7 @@ def test_a_buffer_is_kept_until_the_last_reader_is_done() -> None:
 def test_a_full_buffer_is_given_up_and_the_next_reader_begins_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(catch_up, "CATCH_UP_SIZE", 8)
+    monkeypatch.setattr(catch_up, "CATCH_UP_SIZE", catch_up.ENTRY_SIZE + 8)
     catch_ups = CatchUps()
     full = catch_ups.begin("news")
     publish(catch_ups, 1, b"x" * 8)
@@ -69,6 +69,17 @@ def test_a_full_buffer_is_given_up_and_the_next_reader_begins_another(
     assert (kept(other), catch_ups.count) == ([4], 1)
     catch_ups.end("news", other)
     assert catch_ups.count == 0
+
+
+def test_publications_without_a_payload_fill_a_buffer_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catch_up, "CATCH_UP_SIZE", 10 * catch_up.ENTRY_SIZE)
+    catch_ups = CatchUps()
+    buffer = catch_ups.begin("news")
+    for offset in range(1, 11):
+        publish(catch_ups, offset, b"")
+    assert not buffer.has_overflowed
+    publish(catch_ups, 11, b"")
+    assert buffer.has_overflowed
 
 
 # ------------------------------------------------------------------ reads

@@ -12,7 +12,7 @@ from centrifast.protocol.json_codec import JsonCodec
 from centrifast.protocol.protobuf_codec import ProtobufCodec
 from centrifast.protocol.tags_filter import compile_filter
 from centrifast.protocol.wire import EncodedPublications, FilterNode
-from centrifast.recovered_cache import RecoveredCache
+from centrifast.recovered_cache import ENTRY_SIZE, RecoveredCache
 from centrifast.recovery import Recovery
 
 JSON, PROTOBUF = JsonCodec(), ProtobufCodec()
@@ -81,7 +81,7 @@ def test_what_a_filter_lets_through_is_not_kept() -> None:
 
 
 def test_the_longest_unused_is_forgotten_first() -> None:
-    size = len(bytes(JSON.encode_publications([]).data)) + 3 * 150
+    size = len(bytes(RecoveredCache().encoded(JSON, "news", PLAIN, missed(1, 3)).data)) + ENTRY_SIZE
     cache = Cache(RecoveredCache(max_size=2 * size))
     cache.is_found(missed(1, 3))
     cache.is_found(missed(2, 4))
@@ -89,6 +89,14 @@ def test_the_longest_unused_is_forgotten_first() -> None:
     cache.is_found(missed(3, 5))
     assert cache.is_found(missed(1, 3))
     assert not cache.is_found(missed(2, 4))
+
+
+def test_small_answers_count_with_what_it_costs_to_keep_them() -> None:
+    cache = Cache(RecoveredCache(max_size=10 * ENTRY_SIZE))
+    small = Recovery(StreamPosition(1, "QpLd"), recovered=True, publications=[Publication(b"1", 1)])
+    for number in range(10):
+        cache.is_found(small, channel=f"room{number}")
+    assert not cache.is_found(small, channel="room0")
 
 
 def test_what_is_larger_than_everything_that_may_be_kept_is_not_kept() -> None:

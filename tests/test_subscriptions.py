@@ -326,7 +326,7 @@ def test_presence_that_fails_disconnects_and_leaves_nothing_behind(encoding: Enc
 def test_too_much_that_comes_by_makes_all_who_read_come_back(
     encoding: Encoding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catch_up, "CATCH_UP_SIZE", 10)
+    monkeypatch.setattr(catch_up, "CATCH_UP_SIZE", 10 + 2 * catch_up.ENTRY_SIZE)
 
     async def test(server: Server, broker: SlowBroker) -> None:
         clients = [server.connect(encoding), server.connect(encoding)]
