@@ -105,7 +105,7 @@ def server_side_subscriptions(
     if personal and personal not in wanted:
         wanted[personal] = make_wanted(session, personal, NO_OPTIONS, own.get(personal, NO_REQUEST))
     for channel, request in own.items():
-        if channel not in wanted and may_have(session, channel):
+        if channel and channel not in wanted and may_have(session, channel):
             wanted[channel] = make_wanted(session, channel, NO_OPTIONS, request)
     return wanted
 

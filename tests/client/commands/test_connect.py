@@ -276,10 +276,14 @@ def test_a_server_side_subscription_has_no_expiration(server: Server) -> None:
 def test_channels_of_the_clients_own_list_need_permission(serve: Serve) -> None:
     options = ChannelOptions(allow_user_limited_channels=True)
     server = serve(config(options=options, namespaces=(CHAT,)))
-    wanted = subs("chat:1", "news", "$chat:2", "dialog#42,7", "dialog#7", "chat:é")
+    wanted = subs("chat:1", "news", "$chat:2", "dialog#42,7", "dialog#7", "chat:é", "")
     result = result_of(server.open(), token=token(sub="42"), subs=wanted)
     assert result.subs is not None
     assert set(result.subs) == {"chat:1", "dialog#42,7"}
+
+
+def test_there_is_no_channel_without_a_name(server: Server) -> None:
+    assert result_of(server.open(), subs=subs("", "news")).subs == {"news": SubscribeResult()}
 
 
 def test_a_channel_in_both_lists_comes_from_the_token(server: Server) -> None:
