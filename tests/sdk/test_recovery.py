@@ -1,6 +1,7 @@
 """What was missed comes when the client libraries are back (client protocol 6)."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -137,6 +138,47 @@ class TestDroppedConnection:
         for client in clients:
             client.wait("subscribed", channel=stream, recovered=True)
             assert client.publications(stream, 250) == list(range(250))
+        server.publish(stream, "live")
+        for client in clients:
+            assert client.publications(stream, 1) == ["live"]
+            client.refuse("publication", "unsubscribed")
+
+    @pytest.mark.parametrize(
+        ("namespace", "options"),
+        [
+            ("stream", {}),
+            ("delta", {"delta": "fossil"}),
+            ("stream", {"tags_filter": {"key": "colour", "cmp": "neq", "val": "red"}}),
+        ],
+        ids=["plain", "delta", "filter"],
+    )
+    def test_nothing_is_lost_or_doubled_however_often_it_drops(
+        self,
+        launch_all: LaunchAll,
+        server: ServerProcess,
+        cable: Cable,
+        channel: str,
+        namespace: str,
+        options: dict[str, Any],
+    ) -> None:
+        stream = f"{namespace}:{channel}"
+        clients = launch_all(server=cable)
+        for client in clients:
+            client.connect()
+            client.subscribe(stream, **options)
+        wanted = []
+        for drop in range(8):
+            texts = [f"{drop}/{number}, and what all of them have in common" for number in range(20)]
+            publish_all(server, stream, texts, tags={"colour": "green"})
+            cable.pull()
+            publish_all(server, stream, reds := [f"{drop}/red", "red"], tags={"colour": "red"})
+            publish_all(server, stream, [drop], tags={"colour": "green"})
+            cable.plug()
+            back = clients[drop % len(clients)]  # the others may be anywhere when the next drop comes
+            back.wait("subscribed", channel=stream, was_recovering=True, recovered=True)
+            wanted += [*texts, *([] if "tags_filter" in options else reds), drop]
+        for client in clients:
+            assert client.publications(stream, len(wanted)) == wanted
         server.publish(stream, "live")
         for client in clients:
             assert client.publications(stream, 1) == ["live"]
