@@ -14,7 +14,7 @@ class Background:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def run(self, failure: str, request: Coroutine[Any, Any, None]) -> None:
-        """Start *request*; that the engine is away is logged as *failure* and costs nothing else."""
+        """Start *request*; whatever goes wrong is logged as *failure* and costs nothing else."""
         task = eager.start(self._attempt(failure, request))
         if task is not None:
             self._tasks.add(task)
@@ -33,3 +33,5 @@ class Background:
             await request
         except (ConnectionError, TimeoutError) as away:
             log.error(failure, detail=str(away))
+        except Exception:  # noqa: BLE001 - the boundary where a bug costs one request, not the client's other ones
+            log.exception(failure)

@@ -38,6 +38,24 @@ def test_an_engine_that_is_away_is_logged(
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_bug_costs_one_request_and_is_logged_with_its_place(
+    waits: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def request() -> None:
+        if waits:
+            await asyncio.sleep(0)
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        Background().run("leave failed", request())
+        await settle()
+        assert "leave failed" in caplog.text
+        assert "Traceback" in caplog.text
+
+    asyncio.run(main())
+
+
 def test_what_waits_goes_on_until_it_is_done_or_stopped() -> None:
     async def main() -> None:
         ended: list[str] = []

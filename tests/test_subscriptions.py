@@ -11,6 +11,7 @@ from centrifast import catch_up, errors
 from centrifast.client.session import Session
 from centrifast.engine.contract import History, HistoryFilter, HistoryOptions
 from centrifast.engine.memory import MemoryBroker
+from centrifast.engine.presence import MemoryPresence
 from centrifast.errors import INTERNAL, UNRECOVERABLE_POSITION
 from centrifast.hub import Subscription
 from centrifast.model import ClientInfo, StreamPosition
@@ -53,6 +54,7 @@ from tests.client.streams import (
     recover,
     recovered,
 )
+from tests.fakes import FakeClock
 
 BOTH = pytest.mark.parametrize("encoding", Encoding)
 
@@ -897,6 +899,23 @@ def test_an_info_that_is_no_json_ends_those_who_would_be_shown_it(serve: Serve) 
     done(server.broker.publish_leave("news", ClientInfo("42", "c", b"\xff")))
     assert text.closed_with == errors.INAPPROPRIATE_PROTOCOL
     assert binary.closed_with is None
+
+
+def test_a_bug_in_the_engine_does_not_keep_a_client_that_leaves(caplog: pytest.LogCaptureFixture) -> None:
+    server = Server(config(options=SEEN), presence=BrokenPresence(FakeClock()))
+    client = server.connect()
+    client.ask(subscribe(2, "a"), subscribe(3, "b"))
+    client.vanish()
+    assert server.is_empty
+    assert "presence removal failed" in caplog.text
+    done(server.node.close())
+
+
+class BrokenPresence(MemoryPresence):
+    """Has a bug."""
+
+    async def remove(self, channel: str, client: str, user: str) -> None:
+        raise ZeroDivisionError
 
 
 def test_pushes_for_a_channel_without_subscribers_are_dropped(serve: Serve) -> None:
