@@ -76,5 +76,6 @@ async def all_of(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
             coroutine.close()
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.gather(*tasks, return_exceptions=True)
         raise

@@ -233,6 +233,12 @@ def test_together_what_never_waits_needs_no_loop() -> None:
     assert seen == [0, 1, 2]
 
 
+def test_together_a_failure_at_once_needs_no_loop() -> None:
+    run(asyncio.sleep(0))  # no loop is left behind that somebody could find
+    with pytest.raises(ValueError, match="at once"):
+        start(all_of([failing()]))
+
+
 def test_together_all_wait_at_the_same_time() -> None:
     async def main() -> None:
         seen: list[int] = []

@@ -141,19 +141,21 @@ def play(row: Row, encoding: Encoding) -> None:
         row.broker(FakeClock(NOW)) if row.broker is not None else None,
         row.presence(FakeClock(NOW)) if row.presence is not None else None,
     )
-    client = server.open(encoding) if row.fresh else server.connect(encoding, **row.claims)
-    for command in row.before:
-        replies = client.ask(command)
-        assert not [reply for reply in replies if reply.error is not None], replies
-        assert client.closed_with is None
-    if row.deed is not None:
-        row.deed(server, client)
-    if row.frames:
-        client.write(row.frames[encoding])
-    elif row.commands:
-        client.send(*row.commands)
-    expect(row, client, client.received())
-    server.close()
+    try:
+        client = server.open(encoding) if row.fresh else server.connect(encoding, **row.claims)
+        for command in row.before:
+            replies = client.ask(command)
+            assert not [reply for reply in replies if reply.error is not None], replies
+            assert client.closed_with is None
+        if row.deed is not None:
+            row.deed(server, client)
+        if row.frames:
+            client.write(row.frames[encoding])
+        elif row.commands:
+            client.send(*row.commands)
+        expect(row, client, client.received())
+    finally:
+        server.close()
 
 
 def expect(row: Row, client: Far, replies: Sequence[Reply]) -> None:
