@@ -80,3 +80,12 @@ COMMAND_BACKLOG_SIZE = 64 * KIB
 
 UNSUBSCRIBE_WAIT = 5.0
 """Seconds that an unsubscribe waits for a running subscribe of its channel (client protocol 3.2)."""
+
+FILTER_NODES = 100
+"""Nodes of a tags filter; it runs for every publication, 0.1 µs a node and 1 µs where numbers are compared."""
+
+FILTER_DEPTH = 32
+"""Levels of a tags filter, because it recurses; nobody needs that many."""
+
+FILTER_TEXT_SIZE = 16 * KIB
+"""Characters of all keys and values of a tags filter, one more for each of a list; kept as long as the subscription."""
