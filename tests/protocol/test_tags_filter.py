@@ -310,3 +310,29 @@ def test_numbers_of_a_million_digits_take_linear_time() -> None:
     assert left is not None
     assert right is not None
     assert order_of(left, right) == -1
+
+
+# ---------------------------------------------------------------- any tree
+
+keys = st.sampled_from(["k", "l"])
+texts = st.sampled_from(["a", "ab", "b", "1", "1.0", "-2", "+10.5", "1.", "é"])
+leaves = st.one_of(
+    st.builds(leaf, st.sampled_from(BY_VALUE), texts, key=keys),
+    st.builds(leaf, st.sampled_from(["in", "nin"]), vals=st.lists(texts | st.just(""), min_size=1), key=keys),
+    st.builds(leaf, st.sampled_from(["ex", "nex"]), key=keys | st.just("")),
+)
+trees = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.builds(
+            lambda op, nodes: node(op, *nodes), st.sampled_from(["and", "or"]), st.lists(inner, min_size=1)
+        ),
+        st.builds(lambda child: node("not", child), inner),
+    ),
+    max_leaves=8,
+)
+
+
+@given(trees, st.dictionaries(keys | st.just(""), texts | st.just("")))
+def test_any_tree_means_what_its_rows_say(tree: FilterNode, tags: dict[str, str]) -> None:
+    assert matches(tree, tags) is means(tree, tags)
