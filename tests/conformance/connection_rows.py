@@ -79,7 +79,7 @@ MALFORMED = (
     Row("id 0 and not send is a pong", 3501, Command(subscribe=SubscribeRequest(channel="news"))),
     Row("connect without id is a pong", 3501, Command(connect=ConnectRequest()), fresh=True),
     Row("no request field set", 3501, Command(id=9)),
-    Row("only ping", 3501, frames=json(b'{"id":2,"ping":{}}') | protobuf("04 0802 5200")),
+    Row("only ping", 3501, frames=json(b'{"id":2,"ping":{}}') | protobuf("04 0802 5a00")),
     Row("not connected and not connect", 3501, subscribe(9, "news"), fresh=True),
     Row("one trailing newline is tolerated", SILENCE, frames=json(b'{"send":null,"id":0}\n'), client={
         "ping_interval": 2.0, "pong_timeout": -1.0}, deed=pinged),
