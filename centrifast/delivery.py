@@ -11,7 +11,6 @@ Subscribers who agreed on deltas get a whole payload first and stand in the grou
 """
 
 from collections.abc import Mapping, Sequence
-from enum import Enum, auto
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,7 +21,7 @@ from centrifast._framing import Variant
 from centrifast.clock import Clock
 from centrifast.model import Publication, StreamPosition
 from centrifast.protocol.codec import Codec, NotJsonError
-from centrifast.protocol.forms import Forms
+from centrifast.protocol.forms import Form, Forms
 from centrifast.protocol.tags_filter import TagsFilter
 from centrifast.protocol.wire import Push, Reply
 
@@ -52,6 +51,13 @@ class Delivery(Struct, frozen=True):
 PLAIN = Delivery()
 """Every publication, as it is; the usual one."""
 
+_KNOWN = {PLAIN: PLAIN}
+
+
+def interned(delivery: Delivery) -> Delivery:
+    """The one object that stands for all equal ones, unless it has a filter: those are too many to be kept."""
+    return delivery if delivery.filter is not None else _KNOWN.setdefault(delivery, delivery)
+
 
 class Outcome(Struct, frozen=True):
     """Who could not be given something: *refused* speak JSON and the payload is none; with *lost* some missed one."""
@@ -61,15 +67,6 @@ class Outcome(Struct, frozen=True):
 
 
 DELIVERED = Outcome()
-
-
-class Form(Enum):
-    """How a group gets a publication."""
-
-    NOTHING = auto()
-    PLAIN = auto()
-    FULL = auto()
-    PATCH = auto()
 
 
 class Deliverer:
@@ -88,31 +85,31 @@ class Deliverer:
         previous: Publication | None = None,
     ) -> Outcome:
         """Give a publication to all local subscribers; *previous* as in ``BrokerEvents.on_publication``."""
-        step = _Step(channel, publication, position, is_late=self._is_late(publication))
+        same_stream = channel.epoch in ("", position.epoch)
+        verdict = channel.advance(position.offset, position.epoch) if position.offset else IN_STEP
         forms = Forms(channel.name, publication, previous)
+        step: _Step | None = None  # only made for groups that have to be looked at
         refused: list[Sink] = []
         moves: list[tuple[Subscribers, Delivery]] = []
         for array in channel.arrays:
             group: Delivery = array.group
-            form, then = (Form.PLAIN, group) if group is PLAIN else step.form_for(group)
-            if then is not group:
-                moves.append((array, then))
-            if form is Form.NOTHING:
-                continue
-            codec = self._codecs[array.variant]
+            form = Form.PLAIN
+            if group is not PLAIN:
+                if step is None:
+                    is_late = self._is_late(publication)
+                    step = _Step(publication, position, verdict, is_late=is_late, same_stream=same_stream)
+                form, then = step.form_for(group)
+                if then is not group:
+                    moves.append((array, then))
+                if form is Form.NOTHING:
+                    continue
             try:
-                if form is Form.PLAIN:
-                    message = forms.plain(codec)
-                else:
-                    message = forms.full(codec) if form is Form.FULL else forms.patch(codec)
+                array.broadcast(forms.encoded(form, self._codecs[array.variant]))
             except NotJsonError:
                 refused.extend(array.sinks())
-            else:
-                array.broadcast(message)
-        moves.sort(key=lambda move: not move[1].is_lost)  # before others join a group whose members are lost
-        for array, then in moves:
-            channel.regroup(array, then)
-        return Outcome(tuple(refused), step.has_lost) if refused or step.has_lost else DELIVERED
+        if moves:
+            regroup(channel, moves)
+        return Outcome(tuple(refused), step is not None and step.has_lost) if refused or moves else DELIVERED
 
     def _is_late(self, publication: Publication) -> bool:
         """Whether it was under way for longer than ``client.channel_position_max_time_lag``."""
@@ -142,13 +139,19 @@ class _Step:
     """What one publication is for each group (client protocol 6.5, 7.2, 9.1)."""
 
     def __init__(
-        self, channel: Channel, publication: Publication, position: StreamPosition, *, is_late: bool
+        self,
+        publication: Publication,
+        position: StreamPosition,
+        verdict: int,
+        *,
+        is_late: bool,
+        same_stream: bool,
     ) -> None:
         self._publication = publication
         self._offset = position.offset
+        self._verdict = verdict
         self._is_late = is_late
-        self._same_stream = channel.epoch in ("", position.epoch)
-        self._verdict = channel.advance(position.offset, position.epoch) if position.offset else IN_STEP
+        self._same_stream = same_stream
         self.has_lost = False
 
     def form_for(self, group: Delivery) -> tuple[Form, Delivery]:
@@ -173,7 +176,7 @@ class _Step:
         )  # what is no part of the stream is no base of the next
         if has_base != then.has_base:
             then = replace(then, has_base=has_base)
-        return Form.PATCH if group.has_base else Form.FULL, then
+        return Form.PATCH if group.has_base else Form.WHOLE, then
 
     def _is_missing_something(self, group: Delivery) -> bool:
         if self._is_late:
@@ -189,3 +192,9 @@ class _Step:
 def lost(group: Delivery) -> Delivery:
     """The group of those who missed something."""
     return replace(group, is_lost=True)
+
+
+def regroup(channel: Channel, moves: list[tuple[Subscribers, Delivery]]) -> None:
+    """Move members to the groups they belong to after a publication; the lost first, before others join their group."""
+    for array, then in sorted(moves, key=lambda move: not move[1].is_lost):
+        channel.regroup(array, then)

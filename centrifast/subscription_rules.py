@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from centrifast.auth.claims import NO_OVERRIDE, SubscriptionOverride
 from centrifast.config.schema import ChannelOptions
-from centrifast.delivery import Delivery
+from centrifast.delivery import Delivery, interned
 from centrifast.hub import Subscription
 from centrifast.model import NO_POSITION, StreamPosition
 from centrifast.protocol.tags_filter import TagsFilter
@@ -51,11 +51,13 @@ def make_subscription(
         chan_info=chan_info,
         expires_at=expires_at,
         from_token=from_token,
-        delivery=Delivery(
-            positioned=positioned or recoverable,
-            join_leave=wishes.join_leave or sees_join_leave,
-            delta=wishes.delta and "fossil" in options.allowed_delta_types,
-            filter=wishes.filter,
+        delivery=interned(
+            Delivery(
+                positioned=positioned or recoverable,
+                join_leave=wishes.join_leave or sees_join_leave,
+                delta=wishes.delta and "fossil" in options.allowed_delta_types,
+                filter=wishes.filter,
+            )
         ),
         presence=_either(override.presence, options.presence),
         announced=_either(override.join_leave, options.join_leave),

@@ -1,6 +1,7 @@
 """One publication in every form that its subscribers need, each encoded once (invariant 3; client protocol 7)."""
 
 from collections.abc import Iterator, Sequence
+from enum import IntEnum, auto
 
 from msgspec import Raw
 
@@ -8,6 +9,15 @@ from centrifast._fossil import create_delta
 from centrifast.model import ClientInfo, Publication
 from centrifast.protocol.codec import Codec
 from centrifast.protocol.wire import NO_DATA, Encoding, Info, Pub
+
+
+class Form(IntEnum):  # hashed for every publication, which Enum does in Python
+    """How a subscriber gets a publication. Whoever has agreed on deltas gets it whole, or as a patch."""
+
+    NOTHING = auto()
+    PLAIN = auto()
+    WHOLE = auto()
+    PATCH = auto()
 
 
 class Forms:
@@ -20,39 +30,28 @@ class Forms:
         self._publication = publication
         self._previous = previous
         self._patch: bytes | None = None
-        self._made: dict[tuple[Encoding, str], bytes] = {}
+        self._made: dict[tuple[Form, Codec], bytes] = {}
 
-    def plain(self, codec: Codec) -> bytes:
-        """As everybody gets it who has not agreed on deltas. Raises ``NotJsonError`` (JSON only)."""
-        message = self._made.get((codec.encoding, "plain"))
+    def encoded(self, form: Form, codec: Codec) -> bytes:
+        """The message for one encoding. Raises ``NotJsonError`` for PLAIN in JSON (client protocol 2.4)."""
+        message = self._made.get((form, codec))
         if message is None:
-            message = codec.encode_publication(self._channel, to_wire(self._publication))
-            self._made[codec.encoding, "plain"] = message
+            message = codec.encode_publication(self._channel, self._form(form, codec))
+            self._made[form, codec] = message
         return message
 
-    def full(self, codec: Codec) -> bytes:
-        """The whole payload for those who have agreed on deltas; it becomes their base."""
-        message = self._made.get((codec.encoding, "full"))
-        if message is None:
-            message = codec.encode_publication(self._channel, delta_form(codec, self._publication, None))
-            self._made[codec.encoding, "full"] = message
-        return message
+    def _form(self, form: Form, codec: Codec) -> Pub:
+        if form is Form.PLAIN:
+            return to_wire(self._publication)
+        return delta_form(codec, self._publication, self._usable_patch(codec) if form is Form.PATCH else None)
 
-    def patch(self, codec: Codec) -> bytes:
-        """The difference to the previous publication, or the whole where that is not longer or not possible."""
-        message = self._made.get((codec.encoding, "patch"))
-        if message is None:
-            if self._previous is None:
-                return self.full(codec)
-            if self._patch is None:
-                self._patch = create_delta(self._previous.data, self._publication.data)
-            if not is_usable(codec, self._patch, self._previous, self._publication):
-                message = self.full(codec)
-            else:
-                pub = delta_form(codec, self._publication, self._patch)
-                message = codec.encode_publication(self._channel, pub)
-            self._made[codec.encoding, "patch"] = message
-        return message
+    def _usable_patch(self, codec: Codec) -> bytes | None:
+        """The difference to the previous publication, unless the whole is shorter or a patch is not possible."""
+        if self._previous is None:
+            return None
+        if self._patch is None:
+            self._patch = create_delta(self._previous.data, self._publication.data)
+        return self._patch if is_usable(codec, self._patch, self._previous, self._publication) else None
 
 
 def is_usable(codec: Codec, patch: bytes, base: Publication, publication: Publication) -> bool:
