@@ -6,7 +6,7 @@ and what lies between two copies goes into the patch as it is.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -15,6 +15,8 @@ cdef enum:
     CHAIN_LIMIT = 249  # blocks looked at for one position of the window; this bounds the cost of repetitive data
     OVERHEAD = 21  # bytes a patch can be longer than its target: two lengths and a checksum of 6 digits, three marks
     MAX_SIZE = 0x7FFFFFFF  # numbers of the format have 32 bits
+    WORK_AT_LEAST = 1 << 20  # looks at blocks, and 16 bytes compared, before the rest is not searched any more:
+    WORK_PER_BYTE = 32  # only a payload made for it comes near, and could stop the loop for 80 ms with 64 KiB
 
 cdef const char* DIGITS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"
 
@@ -24,6 +26,7 @@ cdef struct Index:
     int32_t size
     int32_t buckets
     int32_t* newest  # by bucket: the last block in it, or -1; owned, freed in create_delta
+    int64_t work  # what may still be spent on searching
     int32_t* older  # by block: the one before it in the same bucket, or -1; part of the same allocation
 
 
@@ -142,7 +145,7 @@ cdef void fill(Index* index) noexcept nogil:
 
 
 cdef Match find(
-    const Index* index, Window window, const uint8_t* target, int32_t passed, int32_t left
+    Index* index, Window window, const uint8_t* target, int32_t passed, int32_t left
 ) noexcept nogil:
     """The longest worthwhile match that has a block at *target*, where the window stands.
 
@@ -165,10 +168,11 @@ cdef Match find(
             best = match
         block = index.older[block]
         i += 1
+        index.work -= 1 + (match.size >> 4)
     return best
 
 
-cdef char* write_segments(char* out, const Index* index, const uint8_t* target, int32_t size) noexcept nogil:
+cdef char* write_segments(char* out, Index* index, const uint8_t* target, int32_t size) noexcept nogil:
     """The segments that make *target* out of the base. At most *size* bytes and one literal's head.
 
     A copy is only taken where it and the head of the literal before it are no longer than the bytes it stands for.
@@ -176,11 +180,11 @@ cdef char* write_segments(char* out, const Index* index, const uint8_t* target, 
     cdef int32_t done = 0, passed
     cdef Window window
     cdef Match match
-    while size - done > BLOCK:
+    while size - done > BLOCK and index.work > 0:
         window = window_at(target + done)
         passed = 0
         match = find(index, window, target + done, passed, size - done)
-        while not match.size and size - done - passed > BLOCK:
+        while not match.size and size - done - passed > BLOCK and index.work > 0:
             move_on(&window, target + done + passed)
             passed += 1
             match = find(index, window, target + done + passed, passed, size - done - passed)
@@ -198,8 +202,8 @@ cdef char* write_segments(char* out, const Index* index, const uint8_t* target, 
 def create_delta(bytes base not None, bytes target not None):
     """The patch that makes *target* out of *base*; sometimes longer than *target*, by a few bytes.
 
-    Takes one allocation of *target* and half of *base*, and time in proportion to both; where the base repeats itself,
-    up to 249 times that of the target. Raises ``ValueError`` for what the format has no numbers for (2 GiB).
+    Takes one allocation of *target* and half of *base*, and time in proportion to both, also where the base repeats
+    itself: the search then ends early, and the rest is sent as it is. Raises ``ValueError`` for what the format has no numbers for (2 GiB).
     """
     if PyBytes_GET_SIZE(base) > MAX_SIZE or PyBytes_GET_SIZE(target) > MAX_SIZE - OVERHEAD:
         raise ValueError("too large for a patch")
@@ -222,6 +226,7 @@ def create_delta(bytes base not None, bytes target not None):
     else:
         index.newest = <int32_t*>memory
         index.older = index.newest + index.buckets
+        index.work = WORK_AT_LEAST + <int64_t>size * WORK_PER_BYTE
         fill(&index)
         out = write_segments(out, &index, data, size)
     out = write_number(out, checksum(data, size))
