@@ -23,7 +23,7 @@ from centrifast.engine.presence import MemoryPresence
 from centrifast.errors import DisconnectCode
 from centrifast.model import ClientInfo, PresenceStats, Publication, StreamPosition
 from centrifast.protocol.wire import Command, Encoding, Error, Push, Reply, Unsubscribe
-from tests.client.fakes import NOW, OPEN, ClientOptions, Far, Server, config
+from tests.client.fakes import NOW, OPEN, ClientOptions, Far, Server, config, done
 from tests.fakes import FakeClock
 
 ERRORS = {
@@ -182,6 +182,12 @@ def expect(row: Row, client: Far, replies: Sequence[Reply]) -> None:
     else:
         message, temporary = ERRORS[row.then]
         assert answers == [Reply(id=number, error=Error(row.then, message, temporary))]
+
+
+def top_of(server: Server, channel: str = "news") -> StreamPosition:
+    """Where a stream is."""
+    history: History = done(server.node.history(channel, HistoryFilter()))
+    return history.position
 
 
 # ------------------------------------------------------------------ engines that fail
