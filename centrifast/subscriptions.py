@@ -116,7 +116,7 @@ class Subscriptions:
             await self._interest.hold(channel)
             if subscription.presence and self._is_held(session, channel, subscription):
                 await self._presence.add(channel, session.info(channel))
-                if channel not in session.subscriptions:  # let go meanwhile: the removal may have overtaken this
+                if channel not in session.subscriptions:  # let go meanwhile: this may have been overtaken
                     self._remove_presence(session, channel)
             if catch_up is not None:
                 preparation.history, preparation.start = await catch_up.read(

@@ -1,5 +1,7 @@
 """subscribe: the table of client protocol 3.4, row by row and in its order, and subscription tokens."""
 
+from dataclasses import replace
+
 import pytest
 from msgspec import Raw
 
@@ -239,3 +241,25 @@ def test_wishes_for_features_that_are_missing_are_ignored(server: Server, encodi
     }
     replies = client.ask(subscribe(2, "news", join_leave=True, delta="fossil", **wishes))
     assert replies == [subscribed(2, was_recovering=True)]
+
+
+# ------------------------------------------------------------------ filters
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"tf": FilterNode(op="", key="a")},
+        {"tf": FilterNode(op="xor")},
+        {"tf": FilterNode(key="a", cmp="ex"), "delta": "fossil"},
+    ],
+)
+@BOTH
+def test_row_16_a_filter_that_is_none_or_that_meets_deltas_is_refused(
+    serve: Serve, request_: dict[str, object], encoding: Encoding
+) -> None:
+    server = serve(config(options=replace(OPEN, allow_tags_filter=True, allowed_delta_types=("fossil",))))
+    client = server.connect(encoding)
+    assert client.ask(subscribe(2, "news", **request_)) == [error(2, errors.BAD_REQUEST)]
+    assert not client.session.subscriptions
+    assert client.ask(subscribe(3, "news", tf=FilterNode(key="a", cmp="ex"))) == [subscribed(3)]
