@@ -29,7 +29,13 @@ from centrifast.engine.memory import MemoryBroker
 from centrifast.engine.presence import MemoryPresence
 from centrifast.errors import SHUTDOWN
 from centrifast.hub import Hub
-from centrifast.limits import DESCRIPTORS_WARNING, DISCONNECT_BATCH, DRAIN_SLICE, SHUTDOWN_POLL
+from centrifast.limits import (
+    DESCRIPTORS_WARNING,
+    DISCONNECT_BATCH,
+    DRAIN_SLICE,
+    PRESENCE_TTL,
+    SHUTDOWN_POLL,
+)
 from centrifast.node import Node
 from centrifast.protocol.json_codec import JsonCodec
 from centrifast.protocol.protobuf_codec import ProtobufCodec
@@ -131,13 +137,16 @@ class Server:
         protobuf = Variant("protobuf", BINARY, b"", b"\x00", b"\x00")
         self._hub = Hub(self._drain)
         self._verifiers = verifiers(config.client, self._clock)
+        presence_ttl = max(
+            PRESENCE_TTL, 2 * config.client.presence_update_interval
+        )  # one refresh may be late
         name = config.node.name or f"{socket.gethostname()}_{config.http_server.port}"
         self.node = Node(
             config,
             self._clock,
             self._hub,
             {json: json_codec, protobuf: protobuf_codec},
-            Engine(MemoryBroker(self._clock), MemoryPresence(self._clock)),
+            Engine(MemoryBroker(self._clock), MemoryPresence(self._clock, presence_ttl)),
             self._verifiers,
             name,
         )

@@ -101,6 +101,8 @@ def check_pings(config: Config) -> Iterator[str]:
     client = config.client
     if client.ping_interval == 0:
         yield 'client.ping_interval must not be 0; write "-1s" for no pings'
+    if client.presence_update_interval < 1:
+        yield "client.presence_update_interval must be at least 1s"
     if 0 < client.ping_interval <= client.pong_timeout:
         yield "client.ping_interval must be greater than client.pong_timeout"
 

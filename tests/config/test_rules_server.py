@@ -51,6 +51,7 @@ def test_what_fits_together_passes(tree: dict[str, object]) -> None:
             "cannot be combined with TLS",
         ),
         ({"client.ping_interval": "8s"}, "must be greater than client.pong_timeout"),
+        ({"client.presence_update_interval": "500ms"}, "client.presence_update_interval must be at least 1s"),
         ({"client.allowed_origins": ["https://[a"]}, "client.allowed_origins.[0]"),
         ({"client.token": {"audience": "a", "audience_regex": "b"}}, "exclude each other"),
         ({"client.subscription_token": {"issuer": "a", "issuer_regex": "b"}}, "exclude each other"),
