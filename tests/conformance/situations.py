@@ -25,6 +25,7 @@ from centrifast.model import ClientInfo, PresenceStats, Publication, StreamPosit
 from centrifast.protocol.wire import Command, Encoding, Error, Push, Reply, Unsubscribe
 from tests.client.fakes import NOW, OPEN, ClientOptions, Far, Server, config, done
 from tests.fakes import FakeClock
+from tests.protocol.client_side import json_line, protobuf_frame
 
 ERRORS = {
     100: ("internal server error", True),
@@ -182,6 +183,13 @@ def expect(row: Row, client: Far, replies: Sequence[Reply]) -> None:
     else:
         message, temporary = ERRORS[row.then]
         assert answers == [Reply(id=number, error=Error(row.then, message, temporary))]
+
+
+def written(encoding: Encoding, *commands: Command) -> bytes:
+    """Commands as a client of this encoding puts them into one frame."""
+    if encoding is Encoding.JSON:
+        return b"\n".join(map(json_line, commands))
+    return b"".join(map(protobuf_frame, commands))
 
 
 def top_of(server: Server, channel: str = "news") -> StreamPosition:

@@ -38,9 +38,8 @@ from tests.client.fakes import (
     unsubscribe,
 )
 from tests.conformance.connection_rows import CONNECTION_ROWS
-from tests.conformance.situations import Row, both, play
+from tests.conformance.situations import Row, both, play, written
 from tests.in_process_server import InProcessServer
-from tests.protocol.client_side import json_line, protobuf_frame
 from tests.raw_websocket import BINARY, CLOSE, PING, PONG, TEXT, Frame, RawWebSocket
 
 BOTH = pytest.mark.parametrize("encoding", Encoding)
@@ -58,13 +57,6 @@ def running() -> Iterator[InProcessServer]:
 
 def dial(running: InProcessServer, encoding: Encoding) -> RawWebSocket:
     return running.client(path=f"/connection/websocket{QUERY[encoding]}")
-
-
-def written(encoding: Encoding, *commands: Command) -> bytes:
-    """Commands as a client of this encoding puts them into one frame."""
-    if encoding is Encoding.JSON:
-        return b"\n".join(map(json_line, commands))
-    return b"".join(map(protobuf_frame, commands))
 
 
 def replies_of(client: RawWebSocket, encoding: Encoding, count: int) -> list[Reply]:
