@@ -1,4 +1,4 @@
-"""The limits of client protocol 11 that concern a WebSocket, each with its option set to something else: counts and sizes."""
+"""The limits of client protocol 11 that concern a WebSocket, each with another value than its default: sizes."""
 
 from dataclasses import replace
 

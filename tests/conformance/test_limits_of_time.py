@@ -1,4 +1,4 @@
-"""The limits of client protocol 11 that concern a WebSocket, each with its option set to something else: times."""
+"""The limits of client protocol 11 that concern a WebSocket, each with another value than its default: times."""
 
 import asyncio
 from dataclasses import replace
