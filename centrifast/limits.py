@@ -78,6 +78,9 @@ RECOVERED_CACHE_SIZE = 8 * MIB
 COMMAND_BACKLOG_SIZE = 64 * KIB
 """Bytes of frames kept while a client's commands wait; with more, nothing is read from it until some are handled."""
 
+COMMAND_SLICE = 0.005
+"""Seconds of serving commands of one client before the loop has its turn."""
+
 UNSUBSCRIBE_WAIT = 5.0
 """Seconds that an unsubscribe waits for a running subscribe of its channel (client protocol 3.2)."""
 

@@ -15,6 +15,10 @@ subscribe of its channel.
 
 Reading goes on while commands wait, for a pong must not wait for them: a frame that is nothing but a pong overtakes
 the backlog. Only when the backlog is full is reading paused.
+
+A frame can hold 2,000 commands, and one of them can be the presence of 100,000 clients. So after ``COMMAND_SLICE`` the
+queue rests: the loop gets its turn, the client gets what was answered so far, and one that does not take it, or has
+gone, is not served any further (invariant 7).
 """
 
 import asyncio
@@ -28,7 +32,7 @@ from centrifast.client import commands
 from centrifast.client.state import TAKES_COMMANDS, Closed, State
 from centrifast.client.transport import ClientTransport
 from centrifast.errors import ClientError, Disconnect, ErrorCode
-from centrifast.limits import COMMAND_BACKLOG_SIZE, FAILED_CONNECT_LINGER, UNSUBSCRIBE_WAIT
+from centrifast.limits import COMMAND_BACKLOG_SIZE, COMMAND_SLICE, FAILED_CONNECT_LINGER, UNSUBSCRIBE_WAIT
 from centrifast.protocol import wire
 from centrifast.protocol.codec import MalformedError
 from centrifast.protocol.wire import Command, Reply
@@ -46,18 +50,28 @@ def take(session: "Session", transport: ClientTransport, frame: bytes) -> None:
     if session.state not in TAKES_COMMANDS:
         return
     received = decode(session, frame)
+    clock = session.node.clock
+    rest_at = 0.0
     for command in received:
         running = eager.start(serve(session, command))
         if running is not None:
-            session.queue = CommandQueue(session, transport, received, command, running)
+            session.queue = CommandQueue(session, transport, received)
+            session.queue.own(running, command)
             session.queue.go_on()
             return
         if session.state not in TAKES_COMMANDS:
             return
+        now = clock.monotonic()
+        if not rest_at:
+            rest_at = now + COMMAND_SLICE
+        elif now >= rest_at:
+            session.queue = CommandQueue(session, transport, received)
+            session.queue.rest()
+            return
 
 
 class CommandQueue:
-    """The commands of one client while at least one of them has to wait."""
+    """The commands of one client while at least one of them has to wait, be it for others to have their turn."""
 
     __slots__ = (
         "_backlog",
@@ -65,20 +79,14 @@ class CommandQueue:
         "_held",
         "_is_paused",
         "_received",
+        "_resting",
         "_running",
         "_session",
         "_timer",
         "_transport",
     )
 
-    def __init__(
-        self,
-        session: "Session",
-        transport: ClientTransport,
-        received: Iterator[Command],
-        first: Command,
-        running: "asyncio.Task[None]",
-    ) -> None:
+    def __init__(self, session: "Session", transport: ClientTransport, received: Iterator[Command]) -> None:
         self._session = session
         self._transport = transport
         self._received = received  # what is left of the frame whose commands are being handled
@@ -88,7 +96,18 @@ class CommandQueue:
         self._held: Command | None = None  # an unsubscribe that waits for the subscribe of its channel
         self._timer: TimerHandle | None = None  # its deadline
         self._running: dict[asyncio.Task[None], Command] = {}
-        self._own(running, first)
+        self._resting: TimerHandle | None = None  # until it ends nothing starts
+
+    def own(self, running: "asyncio.Task[None]", command: Command) -> None:
+        """Go on when *running*, which serves *command*, is done; it is cancelled with the session."""
+        self._running[running] = command
+        running.add_done_callback(self._on_done)
+        if self._session.state is State.CLOSED:  # by this very command, before it had to wait
+            running.cancel()
+
+    def rest(self) -> None:
+        """Start nothing before the loop has had its turn."""
+        self._resting = self._session.node.clock.call_later(0, self._on_rested)
 
     def add(self, frame: bytes) -> None:
         """Handle a frame that came while commands wait: a lone pong at once, commands as soon as they may start."""
@@ -103,6 +122,8 @@ class CommandQueue:
 
     def go_on(self) -> None:
         """Start what may start. The queue goes when nothing is left of it."""
+        clock = self._session.node.clock
+        rest_at = clock.monotonic() + COMMAND_SLICE
         while self._session.state in TAKES_COMMANDS and self._has_room():
             command = self._next()
             if command is None:
@@ -111,22 +132,32 @@ class CommandQueue:
                 self._hold(command)
             else:
                 self._start(command)
-        if not self._running:
+                if clock.monotonic() >= rest_at and self._session.state in TAKES_COMMANDS:
+                    self.rest()
+        if not self._is_busy():
             self._session.queue = None
         self._pause_or_resume()
 
     def close(self) -> None:
         """Cancel what runs, also the command that ended the session; nothing else starts."""
         self._release()
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
         for task in self._running:
             task.cancel()
 
     # -------------------------------------------------------------- inside
 
+    def _is_busy(self) -> bool:
+        return bool(self._running) or self._resting is not None
+
     def _has_room(self) -> bool:
         """Whether another command may be looked at, beside those that run."""
-        if not self._running:
+        if not self._is_busy():
             return True
+        if self._resting is not None:
+            return False
         if self._held is not None or len(self._running) >= self._session.node.config.client.concurrency:
             return False
         return all(command.connect is None for command in self._running.values())
@@ -144,13 +175,11 @@ class CommandQueue:
     def _start(self, command: Command) -> None:
         running = eager.start(serve(self._session, command))
         if running is not None:
-            self._own(running, command)
+            self.own(running, command)
 
-    def _own(self, running: "asyncio.Task[None]", command: Command) -> None:
-        self._running[running] = command
-        running.add_done_callback(self._on_done)
-        if self._session.state is State.CLOSED:  # by this very command, before it had to wait
-            running.cancel()
+    def _on_rested(self) -> None:
+        self._resting = None
+        self.go_on()
 
     def _on_done(self, task: "asyncio.Task[None]") -> None:
         del self._running[task]
@@ -186,7 +215,7 @@ class CommandQueue:
     def _pause_or_resume(self) -> None:
         if self._session.state is State.CLOSED:
             return  # closing reads on by itself
-        is_full = bool(self._running) and self._backlog_size > COMMAND_BACKLOG_SIZE
+        is_full = self._is_busy() and self._backlog_size > COMMAND_BACKLOG_SIZE
         if is_full and not self._is_paused:
             self._transport.pause_reading()
         elif self._is_paused and not is_full:

@@ -9,8 +9,10 @@ from centrifast import errors
 from centrifast.client.state import State
 from centrifast.engine.contract import PublishOptions, PublishResult
 from centrifast.engine.memory import MemoryBroker
+from centrifast.engine.presence import MemoryPresence
 from centrifast.errors import DisconnectCode
-from centrifast.limits import COMMAND_BACKLOG_SIZE, UNSUBSCRIBE_WAIT
+from centrifast.limits import COMMAND_BACKLOG_SIZE, COMMAND_SLICE, UNSUBSCRIBE_WAIT
+from centrifast.model import PresenceStats
 from centrifast.protocol import wire
 from centrifast.protocol.wire import (
     Command,
@@ -36,6 +38,7 @@ from tests.client.fakes import (
     unsubscribe,
     with_slow_broker,
 )
+from tests.client.streams import SEEN
 from tests.fakes import FakeClock
 
 BOTH = pytest.mark.parametrize("encoding", Encoding)
@@ -121,6 +124,93 @@ def test_one_newline_at_the_end_is_tolerated(server: Server) -> None:
     client = server.connect()
     client.write(client.frame(subscribe(2, "news")) + b"\n")
     assert client.received() == [subscribed(2)]
+
+
+# ------------------------------------------------------------------ commands that take long
+
+
+class LaboriousPresence(MemoryPresence):
+    """Every answer takes the loop longer than a client may have at once."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeClock())
+        self.answers = 0
+
+    async def stats(self, channel: str) -> PresenceStats:
+        self.answers += 1
+        return await super().stats(channel)
+
+
+class Laborious:
+    """A server that is asked for statistics which take long, and a loop whose turns are the test's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, concurrency: int = 0) -> None:
+        self.presence = presence = LaboriousPresence()
+        self.server = Server(config({"concurrency": concurrency}, options=SEEN), presence=presence)
+        self._loop = loop = FakeClock()
+        now = self.server.clock.monotonic()
+        monkeypatch.setattr(self.server.clock, "monotonic", lambda: now + presence.answers * COMMAND_SLICE)
+        monkeypatch.setattr(self.server.clock, "call_later", lambda _, call: loop.call_later(1.0, call))
+
+    def turn(self) -> None:
+        self._loop.advance(1.0)
+
+
+def ask_for_stats(count: int) -> list[Command]:
+    return [Command(id=n, presence_stats=wire.PresenceStatsRequest("news")) for n in range(2, 2 + count)]
+
+
+@pytest.mark.parametrize("concurrency", [0, 8])
+@BOTH
+def test_a_frame_of_laborious_commands_lets_the_loop_have_its_turns(
+    encoding: Encoding, concurrency: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laborious = Laborious(monkeypatch, concurrency)
+    client = laborious.server.connect(encoding)
+    client.send(*ask_for_stats(10))
+    client.send(Command(id=12, rpc=RPCRequest()))
+    turns = 1
+    while client.session.queue is not None:
+        assert laborious.presence.answers <= 2 * turns
+        laborious.turn()
+        turns += 1
+    assert laborious.presence.answers == 10
+    assert [reply.id for reply in client.received()] == list(range(2, 13))
+    laborious.server.close()
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_who_has_gone_is_served_no_further(monkeypatch: pytest.MonkeyPatch, turns: int) -> None:
+    laborious = Laborious(monkeypatch)
+    client = laborious.server.connect()
+    client.send(*ask_for_stats(100))
+    for _ in range(turns):
+        laborious.turn()
+    answers = laborious.presence.answers
+    client.session.on_closed()
+    laborious.turn()
+    assert laborious.presence.answers == answers < 5
+    laborious.server.close()
+
+
+def test_frames_that_come_while_the_loop_has_its_turn_fill_the_backlog(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    laborious = Laborious(monkeypatch)
+    client = laborious.server.connect()
+    client.send(*ask_for_stats(4))
+    frame = client.frame(subscribe(6, "news"), *[unsubscribe(7, "news")] * 1000)
+    frames = 0
+    while client.transport.reading:
+        client.write(frame)
+        frames += 1
+    replies = client.received()
+    while client.session.queue is not None:
+        laborious.turn()
+        replies += client.received()
+    assert client.transport.reading
+    assert [reply.id for reply in replies] == [2, 3, 4, 5, *[6, *[7] * 1000] * frames]
+    laborious.server.close()
 
 
 # ------------------------------------------------------------------ checks that hold for every command
