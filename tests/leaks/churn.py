@@ -20,11 +20,28 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tests.in_process_server import InProcessServer
     from tests.raw_websocket import RawWebSocket
+
+FLAGS: dict[str, str | bool | int] = {
+    "channel.without_namespace.history_size": 10,
+    "channel.without_namespace.history_ttl": "300s",
+    "channel.without_namespace.force_recovery": True,
+    "channel.without_namespace.presence": True,
+    "channel.without_namespace.allow_tags_filter": True,
+    "channel.without_namespace.allowed_delta_types": "fossil",
+    "channel.without_namespace.delta_publish": True,
+}
+WISHES: tuple[dict[str, Any], ...] = (
+    {},
+    {"recover": True},
+    {"recover": True, "delta": "fossil"},
+    {"recover": True, "tf": {"key": "k", "cmp": "nex"}},
+)
+"""How clients subscribe, in turn: so members move between groups, and results carry what was recovered."""
 
 WAIT = 20.0
 SPARE_DESCRIPTORS = 100
@@ -121,7 +138,8 @@ def run_round(server: "InProcessServer", connections: int, together: int) -> Non
     ends = itertools.cycle(ENDS)
     for start in range(0, connections, together):
         clients = [open_client(server, number) for number in range(start, min(start + together, connections))]
-        server.publish("everyone", b'{"text":"hello"}')
+        for text in (b"hello", b"hello again"):
+            server.publish("everyone", b'{"text":"%s"}' % text)
         for client in clients:
             next(ends)(client)
             client.socket.close()
@@ -131,7 +149,7 @@ def run_round(server: "InProcessServer", connections: int, together: int) -> Non
 def open_client(server: "InProcessServer", number: int) -> "RawWebSocket":
     client = server.client()
     client.connect()
-    client.subscribe("everyone")
+    client.subscribe("everyone", **WISHES[number % len(WISHES)])
     client.subscribe(f"some-{number % 100}")
     return client
 
@@ -164,7 +182,7 @@ def main() -> None:
     gc.collect()
     gc.disable()
     rounds = []
-    with InProcessServer() as server:
+    with InProcessServer(FLAGS) as server:
         for _ in range(options.rounds):
             started = time.monotonic()
             run_round(server, options.connections, together)
