@@ -126,6 +126,8 @@ def test_9_user_limit_3504_and_channel_limit_106_3505(serve: Serve, encoding: En
         "channel.without_namespace.sub_refresh_proxy_enabled",
         "channel.without_namespace.subscribe_stream_proxy_enabled",
         "rpc.without_namespace.proxy_enabled",
+        "client.proxy.connect.enabled",
+        "client.proxy.refresh.enabled",
     ],
 )
 def test_10_rows_of_proxies_are_refused_at_start(path: str) -> None:
