@@ -189,6 +189,7 @@ class SdkClient:
         self.is_connected = False
         self.losses = 0  # how often it was told that something is missing
         self._last_id = 0
+        self._unanswered: set[int] = set()  # subscribes, also those that the application has given up
 
     # ------------------------------------------------------ what it does
 
@@ -212,6 +213,7 @@ class SdkClient:
         if self.far is not None:
             self.far.vanish()
         self.far, self.is_connected = None, False
+        self._unanswered.clear()
         for sub in self.subs.values():
             sub.stop()
 
@@ -268,6 +270,7 @@ class SdkClient:
         elif reply.connect is not None:
             self._on_connected(reply.connect.subs or {})
         else:
+            self._unanswered.discard(reply.id)
             for sub in self.subs.values():
                 if sub.attempt and sub.attempt == reply.id:
                     self._on_answer(sub, reply)
@@ -354,9 +357,8 @@ class SdkClient:
     @property
     def _may_lose_connection(self) -> bool:
         """Whether a loss may cost more than a subscription: server-side ones, and while subscribing (6.4, 6.5)."""
-        return not self.is_connected or any(
-            sub.attempt or (sub.is_on and sub.kind.server_side) for sub in self.subs.values()
-        )
+        has_server_side = any(sub.is_on and sub.kind.server_side for sub in self.subs.values())
+        return has_server_side or bool(self._unanswered) or not self.is_connected
 
     def _subscribes(self) -> list[Command]:
         return [
@@ -368,6 +370,7 @@ class SdkClient:
     def _subscribe(self, sub: Sub) -> Command:
         self._last_id += 1
         sub.attempt = self._last_id
+        self._unanswered.add(sub.attempt)
         return Command(id=sub.attempt, subscribe=sub.request())
 
     def _check_loss(self, sub: Sub, asked: StreamPosition, epoch: str) -> None:
