@@ -6,17 +6,18 @@ once per group, never once per subscriber:
     in step ─────▶ every publication, if it is the next one of the stream
     ahead of it ─▶ nothing up to the offset that history has shown them already, then in step
     lost ────────▶ nothing more: something is missing, and they are about to be told (client protocol 6.5)
+                   or it was no JSON, and they are about to be disconnected (2.4)
 
 Subscribers who agreed on deltas get a whole payload first and stand in the group with a base from then on (7.2).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from centrifast._channel import IN_STEP, LOST, OLD, Channel
-from centrifast._core import Sink, Subscribers
+from centrifast._core import Subscribers
 from centrifast._framing import Variant
 from centrifast.clock import Clock
 from centrifast.model import Publication, StreamPosition
@@ -31,7 +32,8 @@ class Delivery(Struct, frozen=True):
 
     *positioned*: in the order of the stream, without holes. *join_leave*: also who comes and goes. *delta*: patches,
     as soon as it *has_base*. *filter*: only publications with matching tags. *ahead* is the offset up to which the
-    subscriber knows the stream already, 0 = as far as the channel. *is_lost*: nothing more.
+    subscriber knows the stream already, 0 = as far as the channel. *is_lost*: nothing more; *is_refused*: because it
+    was no JSON.
     """
 
     positioned: bool = False
@@ -40,6 +42,7 @@ class Delivery(Struct, frozen=True):
     has_base: bool = False
     ahead: int = 0
     is_lost: bool = False
+    is_refused: bool = False
     filter: TagsFilter | None = None
 
     @property
@@ -60,9 +63,9 @@ def interned(delivery: Delivery) -> Delivery:
 
 
 class Outcome(Struct, frozen=True):
-    """Who could not be given something: *refused* speak JSON and the payload is none; with *lost* some missed one."""
+    """Whether some could not be given something: they are in a *lost* group, because it was no JSON if *refused*."""
 
-    refused: Sequence[Sink] = ()
+    refused: bool = False
     lost: bool = False
 
 
@@ -89,27 +92,27 @@ class Deliverer:
         verdict = channel.advance(position.offset, position.epoch) if position.offset else IN_STEP
         forms = Forms(channel.name, publication, previous)
         step: _Step | None = None  # only made for groups that have to be looked at
-        refused: list[Sink] = []
+        is_refused = False
         moves: list[tuple[Subscribers, Delivery]] = []
         for array in channel.arrays:
             group: Delivery = array.group
-            form = Form.PLAIN
+            form, then = Form.PLAIN, group
             if group is not PLAIN:
                 if step is None:
                     is_late = self._is_late(publication)
                     step = _Step(publication, position, verdict, is_late=is_late, same_stream=same_stream)
                 form, then = step.form_for(group)
-                if then is not group:
-                    moves.append((array, then))
-                if form is Form.NOTHING:
-                    continue
-            try:
-                array.broadcast(forms.encoded(form, self._codecs[array.variant]))
-            except NotJsonError:
-                refused.extend(array.sinks())
-        if moves:
-            regroup(channel, moves)
-        return Outcome(tuple(refused), step is not None and step.has_lost) if refused or moves else DELIVERED
+            if form is not Form.NOTHING:
+                try:
+                    array.broadcast(forms.encoded(form, self._codecs[array.variant]))
+                except NotJsonError:
+                    is_refused, then = True, refused(group)
+            if then is not group:
+                moves.append((array, then))
+        if not moves:
+            return DELIVERED
+        regroup(channel, moves)
+        return Outcome(is_refused, is_refused or (step is not None and step.has_lost))
 
     def _is_late(self, publication: Publication) -> bool:
         """Whether it was under way for longer than ``client.channel_position_max_time_lag``."""
@@ -120,7 +123,7 @@ class Deliverer:
     def push(self, channel: Channel, push: Push) -> Outcome:
         """Give a join or leave to those who asked for them; in a large channel it waits a moment for others."""
         made: dict[Variant, bytes] = {}
-        refused: list[Sink] = []
+        moves: list[tuple[Subscribers, Delivery]] = []
         for array in channel.arrays:
             if not array.group.join_leave or array.group.is_lost:
                 continue
@@ -129,10 +132,13 @@ class Deliverer:
                 if message is None:
                     message = made[array.variant] = self._codecs[array.variant].encode(Reply(push=push))
             except NotJsonError:
-                refused.extend(array.sinks())
+                moves.append((array, refused(array.group)))
             else:
                 array.broadcast(message, can_wait=True)
-        return Outcome(tuple(refused)) if refused else DELIVERED
+        if not moves:
+            return DELIVERED
+        regroup(channel, moves)
+        return Outcome(refused=True, lost=True)
 
 
 class _Step:
@@ -192,6 +198,11 @@ class _Step:
 def lost(group: Delivery) -> Delivery:
     """The group of those who missed something."""
     return replace(group, is_lost=True)
+
+
+def refused(group: Delivery) -> Delivery:
+    """The group of those who can not be given what was said, because it is no JSON."""
+    return replace(group, is_lost=True, is_refused=True)
 
 
 def regroup(channel: Channel, moves: list[tuple[Subscribers, Delivery]]) -> None:

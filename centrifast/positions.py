@@ -14,7 +14,7 @@ from centrifast._channel import Channel
 from centrifast._core import Sink
 from centrifast.clock import Clock, TimerHandle
 from centrifast.delivery import lost
-from centrifast.errors import INSUFFICIENT_STATE, UNSUBSCRIBE_INSUFFICIENT_STATE
+from centrifast.errors import INAPPROPRIATE_PROTOCOL, INSUFFICIENT_STATE, UNSUBSCRIBE_INSUFFICIENT_STATE
 from centrifast.limits import LOST_BATCH, POSITION_CHECK_PAUSE, POSITION_CHECKS_AT_ONCE
 from centrifast.model import StreamPosition
 
@@ -38,13 +38,18 @@ class Losses:
         self._clock = clock
         self._queue: deque[tuple[Channel, Iterator[Sink]]] = deque()
         self._timer: TimerHandle | None = None
+        self._is_telling = False  # and what that leads to may be another loss
 
-    def add(self, channel: Channel) -> None:
-        """Tell those of *channel* who are in a lost group."""
+    def add(self, channel: Channel, *, at_once: bool = False) -> None:
+        """Tell those of *channel* who are in a lost group; the first of them *at_once* if nobody is before them."""
         for array in channel.arrays:
             if array.group.is_lost:
                 self._queue.append((channel, iter(array.sinks())))
-        if self._timer is None:
+        if self._timer is not None or self._is_telling:
+            return
+        if at_once:
+            self._tell_some()
+        else:
             self._timer = self._clock.call_later(0, self._tell_some)
 
     def close(self) -> None:
@@ -56,7 +61,15 @@ class Losses:
 
     def _tell_some(self) -> None:
         self._timer = None
-        left = LOST_BATCH
+        self._is_telling = True
+        try:
+            self._tell_at_most(LOST_BATCH)
+        finally:
+            self._is_telling = False
+            if self._queue:
+                self._timer = self._clock.call_later(0, self._tell_some)
+
+    def _tell_at_most(self, left: int) -> None:
         while self._queue and left:
             channel, sinks = self._queue[0]
             for sink in sinks:
@@ -66,15 +79,15 @@ class Losses:
                     break
             else:
                 self._queue.popleft()
-        if self._queue:
-            self._timer = self._clock.call_later(0, self._tell_some)
 
     def _tell(self, channel: Channel, sink: Sink) -> None:
         group = channel.group_of(sink)
         if group is None or not group.is_lost:
             return  # it has left, or come back, since it was lost
         session = sink.owner.handler
-        if session.subscriptions[channel.name].server_side:
+        if group.is_refused:
+            session.disconnect(INAPPROPRIATE_PROTOCOL)
+        elif session.subscriptions[channel.name].server_side:
             session.disconnect(INSUFFICIENT_STATE)
         else:
             session.unsubscribe(channel.name, UNSUBSCRIBE_INSUFFICIENT_STATE)

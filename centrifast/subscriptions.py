@@ -25,7 +25,6 @@ from centrifast.engine.contract import (
     HistoryOptions,
 )
 from centrifast.errors import (
-    INAPPROPRIATE_PROTOCOL,
     INSUFFICIENT_STATE,
     INTERNAL_SERVER_ERROR,
     UNRECOVERABLE_POSITION,
@@ -214,10 +213,8 @@ class Subscriptions:
             self._act_on(core, self._deliverer.push(core, push))
 
     def _act_on(self, core: Channel, outcome: Outcome) -> None:
-        for sink in outcome.refused:
-            sink.owner.handler.disconnect(INAPPROPRIATE_PROTOCOL)
         if outcome.lost:
-            self._losses.add(core)
+            self._losses.add(core, at_once=outcome.refused)
 
     # -------------------------------------------------------------- inside
 

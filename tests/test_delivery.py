@@ -284,10 +284,21 @@ def test_both_encodings_and_all_groups_share_one_channel(room: Room) -> None:
 
 def test_json_clients_refuse_what_is_no_json_and_others_get_it(room: Room) -> None:
     refuses, takes, takes_text = room.join(), room.join(variant=PROTOBUF), room.join(DELTA)
-    assert room.publish(b"\xff") == Outcome((refuses.sink,))
+    assert room.publish(b"\xff") == Outcome(refused=True, lost=True)
     room.turns.run()
+    assert room.channel.group_of(refuses.sink) == Delivery(is_lost=True, is_refused=True)
     assert b"\xff" in takes.received()
     assert room.seen(takes_text) == [{"data": "\ufffd", "offset": 1}]
+
+
+def test_who_has_refused_something_gets_nothing_more(room: Room) -> None:
+    refuses = room.join()
+    room.publish(b"\xff")
+    comes_later = room.join()
+    assert room.publish(b"1", offset=2) == Outcome()
+    room.turns.run()
+    assert refuses.received() == b""
+    assert room.seen(comes_later) == [{"data": 1, "offset": 2}]
 
 
 # ------------------------------------------------------------------ join and leave
@@ -306,6 +317,7 @@ def test_joins_reach_those_who_asked(room: Room) -> None:
 def test_an_info_that_is_no_json_can_not_be_shown_to_json_clients(room: Room) -> None:
     json_peer, other = room.join(Delivery(join_leave=True)), room.join(Delivery(join_leave=True), PROTOBUF)
     push = Push(channel="news", join=Join(info_to_wire(ClientInfo("42", "c", b"\xff"))))
-    assert room.deliverer.push(room.channel, push) == Outcome((json_peer.sink,))
+    assert room.deliverer.push(room.channel, push) == Outcome(refused=True, lost=True)
     room.turns.run()
+    assert room.channel.group_of(json_peer.sink) == Delivery(join_leave=True, is_lost=True, is_refused=True)
     assert b"\xff" in other.received()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from centrifast import errors, positions
+from centrifast.client.state import State
 from centrifast.engine.contract import History, HistoryFilter, HistoryOptions
 from centrifast.engine.memory import MemoryBroker
 from centrifast.model import Publication, StreamPosition
@@ -358,6 +359,42 @@ def test_many_are_told_some_at_a_time(serve: Serve, monkeypatch: pytest.MonkeyPa
     assert told[1] == 4
     assert told[-1] == 5
     assert [client.received() for client in clients] == [[LOST]] * 5
+
+
+def test_many_who_can_not_be_given_what_is_no_json_end_some_at_a_time(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(positions, "LOST_BATCH", 2)
+    server = serve(config(options=replace(OPEN, join_leave=True)))
+    clients = [server.subscriber("news") for _ in range(5)]
+    takes_all = server.subscriber("news", Encoding.PROTOBUF)
+    turns: list[Callable[[], None]] = []
+    monkeypatch.setattr(server.clock, "call_later", lambda delay, callback: turns.append(callback))
+    for data in (b"\xff", b"1", b"\xff"):
+        server.publish("news", data)
+    ended = [sum(client.closed_with is not None for client in clients)]
+    while turns:
+        turns.pop(0)()
+        ended.append(sum(client.closed_with is not None for client in clients))
+    assert ended[:2] == [2, 4]
+    assert [client.closed_with for client in clients] == [errors.INAPPROPRIATE_PROTOCOL] * 5
+    assert [client.received() for client in clients] == [[]] * 5
+    assert len(takes_all.received()) == 3
+
+
+def test_a_bug_at_one_end_keeps_nobody_from_being_told(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(positions, "LOST_BATCH", 2)
+    server = serve()
+    clients = [server.subscriber("news") for _ in range(5)]
+
+    def close(code: int, reason: bytes, flush: bool = True) -> None:
+        raise KeyError(code)
+
+    monkeypatch.setattr(clients[0].transport, "close", close)
+    with pytest.raises(KeyError):
+        server.publish("news", b"\xff")
+    server.clock.advance(0)
+    assert [client.session.state for client in clients] == [State.CLOSED] * 5
 
 
 def test_who_has_left_or_come_back_meanwhile_is_not_told(serve: Serve) -> None:
