@@ -66,6 +66,9 @@ CATCH_UP_SIZE = 32 * MIB
 POSITION_CHECKS_AT_ONCE = 64
 """Channels whose position is compared with the engine's at the same time."""
 
+POSITION_LOOKS_AT_ONCE = 1000
+"""Channels that are looked at between two turns of the loop, whether or not something has come in them; 1 µs each."""
+
 POSITION_CHECK_PAUSE = 1.0
 """Seconds until a position that seems to be behind is looked at again (engines specification 1.5, decision)."""
 

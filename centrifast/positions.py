@@ -15,7 +15,12 @@ from centrifast._core import Sink
 from centrifast.clock import Clock, TimerHandle
 from centrifast.delivery import lost
 from centrifast.errors import INAPPROPRIATE_PROTOCOL, INSUFFICIENT_STATE, UNSUBSCRIBE_INSUFFICIENT_STATE
-from centrifast.limits import LOST_BATCH, POSITION_CHECK_PAUSE, POSITION_CHECKS_AT_ONCE
+from centrifast.limits import (
+    LOST_BATCH,
+    POSITION_CHECK_PAUSE,
+    POSITION_CHECKS_AT_ONCE,
+    POSITION_LOOKS_AT_ONCE,
+)
 from centrifast.model import StreamPosition
 
 TICK = 1.0
@@ -129,7 +134,7 @@ class PositionWatch:
 
     def watch(self, channel: Channel) -> None:
         """Check *channel* as long as it has subscribers in step."""
-        if channel.name not in self._watched:
+        if self._check_delay > 0 and channel.name not in self._watched:
             self._watched.add(channel.name)
             self._put_back(channel)
 
@@ -140,9 +145,10 @@ class PositionWatch:
         self._timer = self._clock.call_later(TICK, self._tick)
         if self._task is not None:
             return
-        quiet = self._take_quiet()
-        if quiet:
-            self._task = asyncio.get_running_loop().create_task(self._check_all(quiet))
+        now = self._clock.monotonic()
+        quiet = self._take_quiet(now)
+        if quiet or self._is_due(now):
+            self._task = asyncio.get_running_loop().create_task(self._check_all(quiet, now))
             self._task.add_done_callback(self._checked)
 
     def _checked(self, task: "asyncio.Task[None]") -> None:
@@ -150,10 +156,15 @@ class PositionWatch:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("position check failed", detail=repr(error))
 
-    def _take_quiet(self) -> list[Channel]:
-        """Channels that are due and in which nothing has come since they were put in line."""
-        now, quiet = self._clock.monotonic(), []
-        while self._due and self._due[0][0] <= now:
+    def _is_due(self, now: float) -> bool:
+        return bool(self._due) and self._due[0][0] <= now
+
+    def _take_quiet(self, now: float) -> list[Channel]:
+        """Some of the channels that are due and in which nothing has come since they were put in line."""
+        quiet: list[Channel] = []
+        looks = POSITION_LOOKS_AT_ONCE
+        while looks and len(quiet) < POSITION_CHECKS_AT_ONCE and self._is_due(now):
+            looks -= 1
             _, name, offset = self._due.popleft()
             channel = self._channels.get(name)
             if channel is None or not any(array.group.positioned for array in channel.arrays):
@@ -164,19 +175,25 @@ class PositionWatch:
                 quiet.append(channel)
         return quiet
 
-    async def _check_all(self, quiet: list[Channel]) -> None:
-        try:
-            for start in range(0, len(quiet), POSITION_CHECKS_AT_ONCE):
-                suspects = await self._behind(quiet[start : start + POSITION_CHECKS_AT_ONCE])
-                if suspects:  # perhaps a publication was on its way when the top was read
-                    suspects = await self._still_quiet(suspects)
-                for channel in await self._behind(suspects):
-                    lose_all(channel)
-                    self._losses.add(channel)
-                await asyncio.sleep(0)
-        finally:
-            for channel in quiet:  # even after a failure, which must not end all looks at them
-                self._put_back(channel)
+    async def _check_all(self, quiet: list[Channel], now: float) -> None:
+        """Check *quiet* and whatever else was due at *now*, some in each turn of the loop."""
+        suspects: list[Channel] = []
+        while quiet or self._is_due(now):
+            try:
+                suspects += await self._behind(quiet)
+            finally:
+                for channel in quiet:  # even after a failure, which must not end all looks at them
+                    self._put_back(channel)
+            await asyncio.sleep(0)
+            quiet = self._take_quiet(now)
+        if not suspects:
+            return
+        suspects = await self._still_quiet(suspects)  # perhaps a publication was on its way
+        for start in range(0, len(suspects), POSITION_CHECKS_AT_ONCE):
+            for channel in await self._behind(suspects[start : start + POSITION_CHECKS_AT_ONCE]):
+                lose_all(channel)
+                self._losses.add(channel)
+            await asyncio.sleep(0)
 
     async def _behind(self, channels: list[Channel]) -> list[Channel]:
         agree = await asyncio.gather(*map(self._agrees, channels))

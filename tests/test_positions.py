@@ -276,9 +276,46 @@ def test_channels_without_positioned_subscribers_are_not_looked_at() -> None:
 def test_looking_can_be_switched_off(serve: Serve, delay: float) -> None:
     server = serve(config({"channel_position_check_delay": delay}, options=POSITIONED))
     client = server.connect()
+    timers = server.clock.timers
     client.ask(subscribe(2, "news"))
     server.advance(120)
     assert client.received() == []
+    assert server.clock.timers == timers
+    assert not server.node._watch._due, "what nobody looks at would be kept for ever"
+
+
+def test_no_turn_of_the_loop_looks_at_too_many_channels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(positions, "POSITION_LOOKS_AT_ONCE", 2)
+
+    async def test(server: Server, broker: WatchedBroker) -> None:
+        client = server.connect()
+        names = [f"room{number}" for number in range(9)]
+        client.ask(*(subscribe(2, name) for name in names))
+        for name in names[:-1]:
+            server.publish(name, b"1")  # as good as a look
+        broker.reads.clear()
+        server.advance(42)
+        assert broker.reads == []
+        await settle()
+        assert broker.reads == names[-1:]
+
+    watching(test)
+
+
+def test_many_streams_that_were_lost_are_noticed_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(positions, "POSITION_CHECKS_AT_ONCE", 2)
+
+    async def test(server: Server, broker: WatchedBroker) -> None:
+        client = server.connect()
+        names = [f"room{number}" for number in range(9)]
+        client.ask(*(subscribe(2, name) for name in names))
+        for name in names:
+            broker.lose(name)
+        await wait(server, 44)
+        told = [unsubscribed(name, errors.UNSUBSCRIBE_INSUFFICIENT_STATE) for name in names]
+        assert client.received() == told
+
+    watching(test)
 
 
 def test_many_channels_are_looked_at_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
