@@ -294,7 +294,8 @@ class SdkClient:
         assert reply.error.code == errors.UNRECOVERABLE_POSITION.code, reply.error
         assert sub.or_fail
         assert sub.asked is not None
-        self._check_loss(sub, sub.asked, self._broker.epochs[sub.kind.channel])
+        known = self._broker.epochs[sub.kind.channel]
+        self._check_loss(sub, sub.asked, self._epochs(sub) if not sub.asked.epoch else [known])
         sub.forget()
         self.subscribe(sub)
 
@@ -328,7 +329,7 @@ class SdkClient:
         elif not result.recovered:
             assert not result.publications
             if asked is not None and not sub.kind.newest_only:
-                self._check_loss(sub, asked, result.epoch)
+                self._check_loss(sub, asked, [result.epoch])
             sub.view = View(sub.kind, result.epoch, result.offset, self._stream(sub, result.epoch))
         else:
             assert asked is not None
@@ -373,12 +374,21 @@ class SdkClient:
         self._unanswered.add(sub.attempt)
         return Command(id=sub.attempt, subscribe=sub.request())
 
-    def _check_loss(self, sub: Sub, asked: StreamPosition, epoch: str) -> None:
-        """Nobody may be told that something is lost when it is not."""
-        if asked.epoch in ("", epoch):
-            kept = self._stream(sub, epoch)
-            few = kept.top - asked.offset <= self._server.config.client.recovery_max_publication_limit
-            assert not (few and kept.holds_all_after(asked.offset, self._broker.clock.monotonic())), asked
+    def _check_loss(self, sub: Sub, asked: StreamPosition, epochs: Sequence[str]) -> None:
+        """Nobody may be told that something is lost when it is not, in the one of *epochs* that was meant."""
+        assert not all(self._is_kept(sub, asked, epoch) for epoch in epochs), asked
+
+    def _is_kept(self, sub: Sub, asked: StreamPosition, epoch: str) -> bool:
+        kept = self._stream(sub, epoch)
+        return (
+            asked.epoch in ("", epoch)
+            and kept.top - asked.offset <= self._server.config.client.recovery_max_publication_limit
+            and kept.holds_all_after(asked.offset, self._broker.clock.monotonic())
+        )
+
+    def _epochs(self, sub: Sub) -> Sequence[str]:
+        """Of all streams that the channel has had."""
+        return [epoch for channel, epoch in self._broker.archive if channel == sub.kind.channel]
 
     def _check_recovery(self, sub: Sub, asked: StreamPosition, result: SubscribeResult) -> None:
         """What is recovered goes on where the client was; in cache mode it is the newest."""

@@ -243,6 +243,7 @@ class RecoveryMachine(RuleBasedStateMachine):
         number=INDEX,
         missed=POST,
         meanwhile=POST,
+        hold=st.sampled_from([Hold.ANSWERS, Hold.ANSWERS, Hold.NOTHING]),
         lost=st.sampled_from([None, -1, -2, -3]),
         restarts=st.sampled_from([False, False, True]),
     )
@@ -252,6 +253,7 @@ class RecoveryMachine(RuleBasedStateMachine):
         number: int,
         missed: Post,
         meanwhile: Post,
+        hold: Hold,
         lost: int | None,
         restarts: bool,
     ) -> None:
@@ -263,7 +265,7 @@ class RecoveryMachine(RuleBasedStateMachine):
             client.read()
             client.drop()
             await self.post(channel, missed)
-            self.broker.hold = Hold.ANSWERS
+            self.broker.hold = hold
             client.connect()
             await settle()
             client.read()
