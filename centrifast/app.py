@@ -30,8 +30,8 @@ from centrifast.engine.presence import MemoryPresence
 from centrifast.errors import SHUTDOWN
 from centrifast.hub import Hub
 from centrifast.limits import (
+    CLIENTS_AT_ONCE,
     DESCRIPTORS_WARNING,
-    DISCONNECT_BATCH,
     DRAIN_SLICE,
     PRESENCE_TTL,
     SHUTDOWN_POLL,
@@ -242,8 +242,9 @@ class Server:
 
     async def _disconnect_clients(self) -> None:
         """In batches: the loop goes on writing close frames while more are queued."""
+        self.node.subscriptions.expect_end()
         sessions = [*self._hub.clients.values(), *self._hub.connecting]
-        for start in range(0, len(sessions), DISCONNECT_BATCH):
-            for session in sessions[start : start + DISCONNECT_BATCH]:
+        for start in range(0, len(sessions), CLIENTS_AT_ONCE):
+            for session in sessions[start : start + CLIENTS_AT_ONCE]:
                 session.disconnect(SHUTDOWN)
             await asyncio.sleep(0)

@@ -45,8 +45,8 @@ KEY_SETS = 100
 DRAIN_SLICE = 0.001
 """Seconds of writing before the loop serves its sockets again (architecture 5.3)."""
 
-DISCONNECT_BATCH = 1000
-"""Clients disconnected at shutdown between two turns of the loop."""
+CLIENTS_AT_ONCE = 100
+"""Clients disconnected, or changed by one call of the API, between two turns of the loop; up to 50 µs each."""
 
 CONNECTION_LIMIT_LOG_INTERVAL = 3.0
 """Seconds between two log lines about the connection limit (server specification 2.5)."""

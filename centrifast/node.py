@@ -3,6 +3,7 @@
 The line of a publication: ``publish`` ─▶ broker ─▶ ``subscriptions.on_publication`` ─▶ ``delivery`` ─▶ ``_core``.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from msgspec import Raw
@@ -30,6 +31,7 @@ from centrifast.errors import ClientError, Disconnect, DisconnectCode
 from centrifast.glob import Glob
 from centrifast.history_options import HistoryRules
 from centrifast.hub import Client, Hub, Subscription
+from centrifast.limits import CLIENTS_AT_ONCE
 from centrifast.model import ClientInfo, NodeInfo, PresenceStats, StreamPosition
 from centrifast.positions import Losses, PositionWatch
 from centrifast.protocol.codec import Codec
@@ -212,7 +214,8 @@ class Node:
         What they missed since *recover_since*, if that can be said, follows as ordinary publications.
         """
         options = self.rules.options_of(channel)
-        for target in self._targets(user, client, session):
+        for number, target in enumerate(self._targets(user, client, session)):
+            await turn_after(number)
             if target.client not in self.hub.clients:
                 continue  # it went while another one was waited for (invariant 6)
             if expire_at and expire_at <= self.clock.unix():
@@ -269,7 +272,8 @@ class Node:
     async def unsubscribe(self, user: str, channel: str, *, client: str = "", session: str = "") -> None:
         """End a user's subscriptions to a channel; each client that had one is told (client protocol 13)."""
         self.rules.options_of(channel)
-        for target in self._targets(user, client, session):
+        for number, target in enumerate(self._targets(user, client, session)):
+            await turn_after(number)
             if channel in target.subscriptions:
                 target.unsubscribe(channel, errors.SERVER_UNSUBSCRIBE)
 
@@ -283,8 +287,10 @@ class Node:
         disconnect: DisconnectCode,
     ) -> None:
         """End a user's connections, all but those in *whitelist*."""
-        for target in self._targets(user, client, session):
-            if target.client not in whitelist:
+        spared = frozenset(whitelist)
+        for number, target in enumerate(self._targets(user, client, session)):
+            await turn_after(number)
+            if target.client not in spared:
                 target.disconnect(disconnect)
 
     async def refresh(
@@ -298,7 +304,8 @@ class Node:
         info: bytes = b"",
     ) -> None:
         """Give a user's connections another expiration and tell them, or end them (server specification 6.5)."""
-        for target in self._targets(user, client, session):
+        for number, target in enumerate(self._targets(user, client, session)):
+            await turn_after(number)
             if expired or (expire_at and expire_at <= self.clock.unix()):
                 target.disconnect(errors.CONNECTION_EXPIRED)
             else:
@@ -325,6 +332,12 @@ class Node:
                 uptime=int(self.clock.monotonic() - self._started_at),
             )
         ]
+
+
+async def turn_after(number: int) -> None:
+    """Let the loop have its turn if so many clients have been served (invariant 7): the next one may have gone then."""
+    if number and number % CLIENTS_AT_ONCE == 0:
+        await asyncio.sleep(0)
 
 
 def engine_failed(what: str, away: Exception) -> ClientError:

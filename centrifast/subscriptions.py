@@ -86,6 +86,14 @@ class Subscriptions:
         self._recovery_limit = recovery_limit
         self._interest = Interest(engine.broker, hub.channels)
         self._catch_ups = CatchUps()
+        self._end_is_near = False
+
+    def expect_end(self) -> None:
+        """All clients of this node are about to be disconnected: from here on none is told who comes and goes.
+
+        In a channel of 50,000 that is some 260 GB less to write.
+        """
+        self._end_is_near = True
 
     async def close(self) -> None:
         """Stop asking the broker."""
@@ -200,16 +208,15 @@ class Subscriptions:
 
     def on_join(self, channel: str, info: ClientInfo) -> None:
         """Those who want to know are told."""
-        core = self._hub.channels.get(channel)
-        if core is not None:
-            push = Push(channel=channel, join=Join(info_to_wire(info)))
-            self._act_on(core, self._deliverer.push(core, push))
+        self._tell(channel, Push(channel=channel, join=Join(info_to_wire(info))))
 
     def on_leave(self, channel: str, info: ClientInfo) -> None:
         """Those who want to know are told."""
+        self._tell(channel, Push(channel=channel, leave=Leave(info_to_wire(info))))
+
+    def _tell(self, channel: str, push: Push) -> None:
         core = self._hub.channels.get(channel)
-        if core is not None:
-            push = Push(channel=channel, leave=Leave(info_to_wire(info)))
+        if core is not None and not self._end_is_near:
             self._act_on(core, self._deliverer.push(core, push))
 
     def _act_on(self, core: Channel, outcome: Outcome) -> None:

@@ -1,8 +1,9 @@
 """The node: what it hands to the engine, and the server's API on local connections."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import hypothesis.strategies as st
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from msgspec import Raw
 
-from centrifast import __version__, errors
+from centrifast import __version__, errors, node
 from centrifast.auth.claims import SubscriptionOverride
 from centrifast.config.schema import Namespace
 from centrifast.engine.contract import (
@@ -255,6 +256,45 @@ def test_all_anonymous_connections_are_one_user(server: Server) -> None:
     clients = [server.connect() for _ in range(2)]
     done(server.node.disconnect("", disconnect=errors.FORCE_DISCONNECT))
     assert [client.closed_with for client in clients] == [errors.FORCE_DISCONNECT] * 2
+
+
+Call = Callable[[Server], Coroutine[Any, Any, None]]
+CALLS: Mapping[str, Call] = {
+    "disconnect": lambda server: server.node.disconnect("42", disconnect=errors.FORCE_DISCONNECT),
+    "refresh": lambda server: server.node.refresh("42", expire_at=NOW + 60),
+    "subscribe": lambda server: server.node.subscribe("42", "other"),
+    "unsubscribe": lambda server: server.node.unsubscribe("42", "news"),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_user_with_many_connections_does_not_keep_the_loop(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node, "CLIENTS_AT_ONCE", 2)
+
+    async def test(server: Server) -> None:
+        clients = [server.connect(sub="42", channels=["news"]) for _ in range(5)]
+        call = asyncio.ensure_future(CALLS[name](server))
+        reached = [0]
+        while not call.done():
+            await asyncio.sleep(0)
+            heard = [client for client in clients if client.received() or client.closed_with]
+            reached.append(reached[-1] + len(heard))
+            clients = [client for client in clients if client not in heard]
+            if reached[-1] == 2:
+                for client in clients[:2]:  # they go while others have their turn
+                    client.session.on_closed()
+        assert call.exception() is None
+        assert reached[-1] == 3
+        assert max(after - before for before, after in pairwise(reached)) <= 2
+
+    async def run() -> None:
+        server = Server()
+        await test(server)
+        server.close()
+
+    asyncio.run(run())
 
 
 # ------------------------------------------------------------------ what there is

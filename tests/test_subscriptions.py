@@ -833,6 +833,21 @@ def test_others_see_who_leaves_in_any_way(serve: Serve, way: str, encoding: Enco
     assert other.received() == [left(client)]
 
 
+def test_before_the_end_of_all_nobody_here_is_told_who_goes(serve: Serve) -> None:
+    server = serve(config(options=FORCED))
+    clients = [server.connect(sub="42") for _ in range(3)]
+    for client in clients:
+        client.ask(subscribe(2, "news"))
+    for client in clients:
+        client.received()
+    server.node.subscriptions.expect_end()
+    for client in clients:
+        client.session.disconnect(errors.SHUTDOWN)
+        server.publish("news", b"1")
+    told = [[reply.push.leave for reply in client.received() if reply.push] for client in clients]
+    assert told == [[], [None], [None, None]], "publications go on, leaves do not"
+
+
 def test_others_see_the_info_of_the_subscription(serve: Serve) -> None:
     server = serve(config(options=FORCED))
     client, other = server.connect(sub="42"), server.connect(sub="43")

@@ -51,6 +51,25 @@ def test_what_was_published_before_the_signal_is_flushed(server: ServerProcess) 
         assert client.receive_close().close_code == 3001
 
 
+def test_nobody_is_told_who_leaves_when_all_must(tmp_path: Path) -> None:
+    room = {"join_leave": True, "force_push_join_leave": True}
+    with (
+        ServerProcess(tmp_path, {"channel": {"without_namespace": room}}) as server,
+        ExitStack() as stack,
+    ):
+        clients = [stack.enter_context(RawWebSocket(server.port)) for _ in range(3)]
+        for number, client in enumerate(clients):
+            client.connect()
+            client.subscribe("room")
+            for earlier in clients[: number + 1]:
+                assert "join" in earlier.push()
+        server.signal(signal.SIGTERM)
+        for client in clients:
+            received = client.receive()
+            assert received is not None
+            assert received.close_code == 3001
+
+
 def test_a_client_that_never_answers_the_close_frame_does_not_hold_the_stop(server: ServerProcess) -> None:
     with RawWebSocket(server.port) as client:
         client.connect()

@@ -211,6 +211,7 @@ async def leave_one_connection(session: "Session") -> None:
     session.check_open()
     if stats.num_clients:
         await node.disconnect(session.user, whitelist=[session.client], disconnect=errors.CONNECTION_LIMIT)
+        session.check_open()
 
 
 def start_timers(session: "Session") -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from centrifast import __version__, errors
+from centrifast import __version__, errors, node
 from centrifast.client.commands.refresh import token_channels
 from centrifast.config.schema import ChannelOptions, ClientConfig, Namespace
 from centrifast.errors import DisconnectCode
@@ -668,3 +668,23 @@ def test_one_connection_survives_an_engine_that_is_away_or_a_client_that_goes() 
 
     options = ChannelOptions(presence=True)
     with_slow_broker(test, presence=presence, options=options, client=SINGLE)
+
+
+def test_who_goes_while_the_users_many_others_are_disconnected_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(node, "CLIENTS_AT_ONCE", 1)
+
+    async def run() -> None:
+        server = Server(config(SINGLE, options=ChannelOptions(presence=True)))
+        others = [server.connect(sub="42", channels=["news"]) for _ in range(3)]
+        monkeypatch.setattr(server.node.hub, "sessions_of", lambda *_: [other.session for other in others])
+        client = server.open()
+        client.send(connect(token=token(sub="42")))
+        assert client.session.queue is not None, "it waits"
+        client.session.on_closed()
+        await settle()
+        assert client.received() == []
+        server.close()
+
+    asyncio.run(run())
