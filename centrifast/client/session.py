@@ -76,8 +76,8 @@ class Session:
 
     def on_wake(self) -> None:
         """The deadline set with ``sink.wake_in`` has passed: what it means depends on the state."""
-        if self.state is State.CONNECTING:
-            self.disconnect(errors.STALE)
+        if self.state is State.CONNECTING:  # it is not the client's fault, and not final, if it waits for the engine
+            self.disconnect(errors.STALE if self.queue is None else errors.INTERNAL_SERVER_ERROR)
         elif self.state is State.FAILED:
             self._transport.abort()
         elif self.state is State.CONNECTED:
