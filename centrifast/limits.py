@@ -60,6 +60,9 @@ SHUTDOWN_POLL = 0.02
 PRESENCE_TTL = 60.0
 """Seconds a presence entry counts without a refresh, unless the engine has an option (server specification 3.7)."""
 
+IDLE_STREAMS = 100_000
+"""Streams kept for their epoch alone: nothing was published to them and nobody subscribes. About 500 bytes each."""
+
 CATCH_UP_SIZE = 32 * MIB
 """Bytes of one channel's publications kept while its history is read; with more, who reads must come back (3010)."""
 

@@ -6,9 +6,14 @@ periodic sweep only frees the memory. It finds streams through two heaps, by the
 by the time their epochs end. A stream has at most one item in each, which is not moved when its time is
 extended: when the item comes up and the time is not yet over, it is pushed again. A channel without history
 leaves nothing behind.
+
+Reading makes a stream, so whoever may subscribe could make any number of them. One that nothing was ever published to
+and that nobody subscribes to is *idle*: it has no item in a heap, and of too many the longest idle are forgotten. All
+that is lost with one is its epoch, and who comes back with that is told, truly, that nothing can be recovered.
 """
 
 import heapq
+from collections import OrderedDict
 
 from centrifast.clock import Clock
 from centrifast.engine.contract import (
@@ -24,6 +29,7 @@ from centrifast.engine.idempotency import IdempotencyCache
 from centrifast.engine.stream import NEVER, Stream
 from centrifast.engine.sweep import SWEEP_INTERVAL, Sweeper
 from centrifast.errors import UNRECOVERABLE_POSITION, ClientError
+from centrifast.limits import IDLE_STREAMS
 from centrifast.model import NO_POSITION, ClientInfo, Publication
 
 
@@ -35,6 +41,7 @@ class MemoryBroker:
         self._events: BrokerEvents | None = None
         self._subscribed: set[str] = set()
         self._streams: dict[str, Stream] = {}
+        self._idle: OrderedDict[str, None] = OrderedDict()  # streams, the longest idle first
         self._results = IdempotencyCache()
         self._data_heap: list[tuple[float, str]] = []
         self._meta_heap: list[tuple[float, str]] = []
@@ -53,10 +60,14 @@ class MemoryBroker:
     async def subscribe(self, channel: str) -> None:
         """Deliver the channel's publications."""
         self._subscribed.add(channel)
+        self._idle.pop(channel, None)
 
     async def unsubscribe(self, channel: str) -> None:
         """Deliver them no more."""
         self._subscribed.discard(channel)
+        stream = self._streams.get(channel)
+        if stream is not None:
+            self._note_idle(channel, stream)
 
     async def publish(self, channel: str, data: bytes, options: PublishOptions) -> PublishResult:
         """See ``Broker.publish``. Not to be called from within an event: it would overtake the outer one."""
@@ -92,6 +103,8 @@ class MemoryBroker:
             return PublishResult(stream.position, suppressed=True)
         previous = stream.newest if options.delta else None
         publication = stream.append(data, options, int(self._clock.unix() * 1000), now)
+        if stream.top == 1:
+            self._idle.pop(channel, None)
         if not stream.in_data_heap:
             stream.in_data_heap = True
             heapq.heappush(self._data_heap, (stream.data_until, channel))
@@ -116,7 +129,10 @@ class MemoryBroker:
         now = self._clock.monotonic()
         stream = self._stream(channel, now)
         stream.touch(options.meta_ttl, now)
-        self._watch_meta(channel, stream)
+        if stream.top:
+            self._watch_meta(channel, stream)
+        else:
+            self._note_idle(channel, stream)
         if wanted.since is not None and wanted.since.epoch not in ("", stream.epoch):
             raise ClientError(UNRECOVERABLE_POSITION)
         return History(stream.read(wanted), stream.position)
@@ -143,11 +159,30 @@ class MemoryBroker:
             stream.in_meta_heap = True
             heapq.heappush(self._meta_heap, (stream.meta_until, channel))
 
+    def _note_idle(self, channel: str, stream: Stream) -> None:
+        """Put the stream in line to be forgotten, if it is idle. One that has begun anew is left to the heaps."""
+        if stream.top or stream.in_meta_heap or stream.in_data_heap or channel in self._subscribed:
+            return
+        self._idle[channel] = None
+        self._idle.move_to_end(channel)
+
     def _sweep(self, now: float, limit: int) -> int:
         """Free what is past its time; keys first, streams last (see ``_sweep_metas``)."""
         count = self._results.expire(now, limit)
         count += self._sweep_data(now, limit - count)
-        return count + self._sweep_metas(now, limit - count)
+        count += self._sweep_metas(now, limit - count)
+        return count + self._sweep_idle(now, limit - count)
+
+    def _sweep_idle(self, now: float, limit: int) -> int:
+        """Forget idle streams past their time, and the longest idle while there are too many."""
+        count = 0
+        while count < limit and self._idle:
+            channel = next(iter(self._idle))
+            if len(self._idle) <= IDLE_STREAMS and not self._streams[channel].has_ended(now):
+                break
+            count += 1
+            del self._idle[channel], self._streams[channel]
+        return count
 
     def _sweep_data(self, now: float, limit: int) -> int:
         heap = self._data_heap

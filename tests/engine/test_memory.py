@@ -2,7 +2,8 @@
 
 import pytest
 
-from centrifast.engine.contract import HistoryFilter, HistoryOptions, PublishOptions
+from centrifast.engine import memory
+from centrifast.engine.contract import History, HistoryFilter, HistoryOptions, PublishOptions
 from centrifast.engine.idempotency import KEY_TTL
 from centrifast.engine.memory import MemoryBroker
 from centrifast.engine.sweep import SWEEP_CONTINUE_DELAY, SWEEP_MAX
@@ -53,10 +54,11 @@ def held(broker: MemoryBroker) -> dict[str, int]:
         "publications": sum(len(stream) for stream in broker._streams.values()),
         "results": len(broker._results),
         "heap items": len(broker._data_heap) + len(broker._meta_heap),
+        "idle": len(broker._idle),
     }
 
 
-NOTHING = {"streams": 0, "publications": 0, "results": 0, "heap items": 0}
+NOTHING = {"streams": 0, "publications": 0, "results": 0, "heap items": 0, "idle": 0}
 
 
 def test_no_method_suspends(broker: MemoryBroker) -> None:
@@ -130,11 +132,11 @@ def test_read_copies_no_publication(clock: FakeClock) -> None:
 
 def test_sweep_frees_publications_then_epochs_and_keys(broker: MemoryBroker, clock: FakeClock) -> None:
     publish(broker, key="k")
-    assert held(broker) == {"streams": 1, "publications": 1, "results": 1, "heap items": 2}
+    assert held(broker) == NOTHING | {"streams": 1, "publications": 1, "results": 1, "heap items": 2}
     clock.advance(KEPT.ttl + 2)
-    assert held(broker) == {"streams": 1, "publications": 0, "results": 1, "heap items": 1}
+    assert held(broker) == NOTHING | {"streams": 1, "publications": 0, "results": 1, "heap items": 1}
     clock.advance(KEY_TTL)
-    assert held(broker) == {"streams": 1, "publications": 0, "results": 0, "heap items": 1}
+    assert held(broker) == NOTHING | {"streams": 1, "publications": 0, "results": 0, "heap items": 1}
     clock.advance(KEPT.meta_ttl)
     assert held(broker) == NOTHING
 
@@ -145,7 +147,7 @@ def test_sweep_leaves_what_was_extended(broker: MemoryBroker, clock: FakeClock) 
         clock.advance(KEPT.ttl - 1)
         publish(broker, "other")
         assert held(broker)["publications"] > 0
-    assert held(broker) == {"streams": 2, "publications": 10, "results": 0, "heap items": 4}
+    assert held(broker) == NOTHING | {"streams": 2, "publications": 10, "results": 0, "heap items": 4}
 
 
 def test_stream_that_was_only_read_is_freed(broker: MemoryBroker, clock: FakeClock) -> None:
@@ -158,7 +160,7 @@ def test_stream_that_was_only_read_is_freed(broker: MemoryBroker, clock: FakeClo
 def test_stream_without_meta_ttl_is_kept(broker: MemoryBroker, clock: FakeClock) -> None:
     publish(broker, history=HistoryOptions(5, 60.0, 0.0))
     clock.advance(10_000)
-    assert held(broker) == {"streams": 1, "publications": 0, "results": 0, "heap items": 0}
+    assert held(broker) == {"streams": 1, "publications": 0, "results": 0, "heap items": 0, "idle": 0}
 
 
 def test_stream_given_a_meta_ttl_later_is_freed(broker: MemoryBroker, clock: FakeClock) -> None:
@@ -178,8 +180,9 @@ def test_shorter_lives_after_a_reload_are_freed_too(broker: MemoryBroker, clock:
 def test_epoch_that_ends_while_publications_wait_for_the_sweep_is_freed_after_them(
     broker: MemoryBroker, clock: FakeClock
 ) -> None:
-    at_once(broker.history("news", HistoryFilter(0), HistoryOptions(5, 10.0, 20.0)))
+    publish(broker, history=HistoryOptions(5, 10.0, 20.0))
     publish(broker, history=HistoryOptions(5, 1000.0, 2000.0))
+    clock.advance(15)
     publish(broker, history=HistoryOptions(5, 10.0, 20.0))  # its publications are looked for at 1000 s only
     clock.advance(30)
     assert held(broker)["streams"] == 1
@@ -207,6 +210,88 @@ def test_one_sweep_does_a_bounded_amount_and_comes_back_soon(broker: MemoryBroke
     assert held(broker)["publications"] == 1
     clock.advance(SWEEP_CONTINUE_DELAY)
     assert held(broker)["publications"] == 0
+
+
+# ------------------------------------------------------------------ streams that are read and nothing else
+
+
+def read(broker: MemoryBroker, channel: str, history: HistoryOptions = KEPT) -> StreamPosition:
+    result: History = at_once(broker.history(channel, HistoryFilter(0), history))
+    return result.position
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two idle streams are enough."""
+    monkeypatch.setattr(memory, "IDLE_STREAMS", 2)
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("history", [KEPT, HistoryOptions(5, 60.0, 0.0)])
+def test_of_too_many_streams_that_are_only_read_the_longest_idle_are_forgotten(
+    broker: MemoryBroker, clock: FakeClock, history: HistoryOptions
+) -> None:
+    positions = {name: read(broker, name, history) for name in ("a", "b", "c", "d")}
+    read(broker, "a", history)
+    clock.advance(1)
+    assert held(broker) == NOTHING | {"streams": 2, "idle": 2}
+    assert {name: read(broker, name, history) for name in ("d", "a")} == {
+        name: positions[name] for name in ("d", "a")
+    }
+    assert read(broker, "b", history).epoch != positions["b"].epoch
+
+
+@pytest.mark.usefixtures("few")
+def test_streams_with_a_subscriber_or_a_publication_are_not_idle(
+    broker: MemoryBroker, clock: FakeClock
+) -> None:
+    for name in ("a", "b", "c"):
+        at_once(broker.subscribe(name))
+    positions = {name: read(broker, name) for name in "abcdef"}
+    for name in "def":
+        publish(broker, name)
+    clock.advance(5)
+    for name in "abc":
+        assert read(broker, name) == positions[name]
+    for name in "def":
+        assert read(broker, name) == StreamPosition(1, positions[name].epoch)
+
+
+@pytest.mark.usefixtures("few")
+def test_who_subscribes_and_leaves_again_and_again_leaves_little_behind(
+    broker: MemoryBroker, clock: FakeClock
+) -> None:
+    for number in range(100):
+        name = f"channel{number}"
+        at_once(broker.subscribe(name))
+        read(broker, name)
+        at_once(broker.unsubscribe(name))
+    clock.advance(1)
+    assert held(broker) == NOTHING | {"streams": 2, "idle": 2}
+    at_once(broker.subscribe("channel99"))
+    assert held(broker) == NOTHING | {"streams": 2, "idle": 1}
+
+
+def test_an_idle_stream_ends_with_its_epoch(broker: MemoryBroker, clock: FakeClock) -> None:
+    read(broker, "news")
+    at_once(broker.subscribe("other"))
+    read(broker, "other")
+    clock.advance(KEPT.meta_ttl + 2)
+    assert held(broker) == NOTHING | {"streams": 1}
+    at_once(broker.unsubscribe("other"))
+    clock.advance(2)
+    assert held(broker) == NOTHING
+
+
+def test_a_stream_that_has_begun_anew_is_freed_once(broker: MemoryBroker, clock: FakeClock) -> None:
+    at_once(broker.subscribe("news"))
+    publish(broker, history=HistoryOptions(5, 0.25, 0.5))
+    clock.advance(0.75)  # past its time, and no sweep has come by
+    assert read(broker, "news").offset == 0
+    at_once(broker.unsubscribe("news"))
+    assert held(broker)["idle"] == 0
+    clock.advance(KEPT.meta_ttl + 2)
+    assert held(broker) == NOTHING
 
 
 def test_only_one_timer_runs_and_close_ends_it(broker: MemoryBroker, clock: FakeClock) -> None:
