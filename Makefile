@@ -62,7 +62,7 @@ docs: build
 	$(BIN)/python -m centrifast configdoc -m > docs/reference/config.md
 
 bench: build
-	for question in fanout 'fanout --burst' 'fanout --history' publish 'publish --history' memory recover presence \
+	for question in fanout 'fanout --burst' 'fanout --history' publish 'publish --history' memory recover burst presence \
 			positions delta api_latency pause; do \
 		$(BIN)/python -m bench.$$question || exit 1; done
 

@@ -37,7 +37,7 @@ JSON_OVERHEAD = 53
 OFFSET_OVERHEAD = 12  # ,"offset":42 in channels with history
 STORM_CONNECTIONS = click.IntRange(1, 19_000)  # one client process, and a descriptor limit of 20,000
 # Options of channels whose subscribers are positioned and recover.
-RECOVERABLE = {"history_size": 100, "history_ttl": "60s", "force_recovery": True}
+RECOVERABLE: Figures = {"history_size": 100, "history_ttl": "60s", "force_recovery": True}
 
 Figures = dict[str, Any]
 
@@ -137,11 +137,11 @@ def floor(*, answers_first: bool = False, reply: str = "") -> Iterator[Running]:
         yield running
 
 
-def config(port: int, **channel: Any) -> Figures:
-    """Configuration of a centrifast under test: its defaults and *channel* options, but access for everybody."""
+def config(port: int, client: Figures | None = None, **channel: Any) -> Figures:
+    """Configuration of a centrifast under test: its defaults and these options, but access for everybody."""
     return {
         "http_server": {"port": port},
-        "client": {"allowed_origins": [], "insecure": True},
+        "client": {"allowed_origins": [], "insecure": True, **(client or {})},
         "http_api": {"key": API_KEY},
         "health": {"enabled": True},
         "log": {"level": "error"},
@@ -156,12 +156,12 @@ def config(port: int, **channel: Any) -> Figures:
 
 
 @contextmanager
-def centrifast(**channel: Any) -> Iterator[Running]:
-    """centrifast from this checkout, with these options of its channels."""
+def centrifast(client: Figures | None = None, **channel: Any) -> Iterator[Running]:
+    """centrifast from this checkout, with these options of clients and channels."""
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "config.json"
-        path.write_text(json.dumps(config(port, **channel)))
+        path.write_text(json.dumps(config(port, client, **channel)))
         with started("centrifast", port, [sys.executable, "-m", "centrifast", "-c", path]) as running:
             yield running
 
@@ -212,15 +212,27 @@ def storm(server: Running, mode: str, connections: int, *options: str) -> Iterat
 
 def api(server: Running, method: str, **request: Any) -> Figures:
     """Call centrifast's HTTP API; the result. An error is none."""
-    body = json.dumps(request, separators=(",", ":")).encode()
-    headers = {"X-API-Key": API_KEY, "Content-Type": "application/json"}
-    url = f"http://127.0.0.1:{server.port}/api/{method}"
-    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=5) as response:
-        answer = parse_figures(response.read())
+    answer = _call(server, method, request)
     if "result" not in answer:
         raise BenchError(f"{method} failed: {answer}")
     result: Figures = answer["result"]
     return result
+
+
+def batch(server: Running, commands: Sequence[Figures]) -> None:
+    """Several calls in one; each must succeed."""
+    replies = _call(server, "batch", {"commands": commands})["replies"]
+    failed = [reply for reply in replies if "error" in reply]
+    if failed:
+        raise BenchError(f"{len(failed)} of {len(commands)} calls failed: {failed[0]}")
+
+
+def _call(server: Running, method: str, request: Figures) -> Figures:
+    body = json.dumps(request, separators=(",", ":")).encode()
+    headers = {"X-API-Key": API_KEY, "Content-Type": "application/json"}
+    url = f"http://127.0.0.1:{server.port}/api/{method}"
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=5) as response:
+        return parse_figures(response.read())
 
 
 def parse_figures(line: bytes) -> Figures:

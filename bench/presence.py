@@ -22,7 +22,7 @@ def main(connections: int, in_flight: int, rounds: int, timeout: int) -> None:
 
     def measure() -> harness.Figures:
         options = ["-c", CHANNEL, "-f", str(in_flight), "-t", str(timeout)]
-        room = {"presence": True, "join_leave": True, "force_push_join_leave": True}
+        room: harness.Figures = {"presence": True, "join_leave": True, "force_push_join_leave": True}
         with (
             harness.centrifast(**room) as server,
             harness.storm(server, "joins", connections, *options) as figures,

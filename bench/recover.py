@@ -17,7 +17,7 @@ import click
 from bench import _harness as harness
 
 CHANNEL = "bench"
-KEPT = {"history_size": 1000, "history_ttl": "300s", "force_recovery": True}
+KEPT: harness.Figures = {"history_size": 1000, "history_ttl": "300s", "force_recovery": True}
 RECOVERABLE_LIMIT = 300  # client.recovery_max_publication_limit
 LIVE_INTERVAL = 0.02  # seconds between publications while clients come back
 
