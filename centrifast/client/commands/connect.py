@@ -48,8 +48,6 @@ async def handle_connect(session: "Session", request: ConnectRequest) -> Connect
     session.user, session.conn_info = claims.user, claims.info
     session.expires_at = (claims.expire_at or 0) if ttl else 0
     wanted = server_side_subscriptions(session, claims, request.subs)
-    if len(wanted) > client.channel_limit:
-        raise Disconnect(errors.CHANNEL_LIMIT)
     await leave_one_connection(session)
     await prepare_all(session, wanted)
     check_user(session, claims, has_token=bool(request.token))  # again: others may have connected meanwhile
@@ -95,8 +93,10 @@ def server_side_subscriptions(
 ) -> dict[str, Wanted]:
     """Channels of the token, the personal one, and those of the client's own list that it could subscribe to.
 
-    Raises UNKNOWN_CHANNEL for the first two, Disconnect 3501 for the client's own (client protocol 8.1).
+    Raises UNKNOWN_CHANNEL for the first two, Disconnect 3501 for the client's own (client protocol 8.1); Disconnect
+    3505 if they are too many, of which there can be 6,000 in one frame.
     """
+    limit = session.node.config.client.channel_limit
     wanted = {
         channel: make_wanted(session, channel, options, own.get(channel, NO_REQUEST), from_token=True)
         for channel, options in claims.subs.items()
@@ -105,8 +105,12 @@ def server_side_subscriptions(
     if personal and personal not in wanted:
         wanted[personal] = make_wanted(session, personal, NO_OPTIONS, own.get(personal, NO_REQUEST))
     for channel, request in own.items():
+        if len(wanted) > limit:
+            break
         if channel and channel not in wanted and may_have(session, channel):
             wanted[channel] = make_wanted(session, channel, NO_OPTIONS, request)
+    if len(wanted) > limit:
+        raise Disconnect(errors.CHANNEL_LIMIT)
     return wanted
 
 

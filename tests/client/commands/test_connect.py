@@ -300,6 +300,12 @@ def test_an_unknown_namespace_in_the_clients_own_list_disconnects(server: Server
     assert client.closed_with == errors.BAD_REQUEST_DISCONNECT
 
 
+def test_what_is_listed_beyond_the_channel_limit_is_not_looked_at(serve: Serve) -> None:
+    client = serve(config({"channel_limit": 2})).open()
+    client.send(connect(subs=subs("a", "b", "c", "nowhere:1")))
+    assert client.closed_with == errors.CHANNEL_LIMIT
+
+
 def test_the_channel_limit_holds_for_both_lists_together(serve: Serve) -> None:
     client = serve(config({"channel_limit": 2})).open()
     client.send(connect(token=token(channels=["a"]), subs=subs("b", "c")))
