@@ -16,6 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.expected_conditions import text_to_be_present_in_element
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.sdk.conftest import STREAM, StartServer
 from tests.sdk.driver import WAIT_TIMEOUT
 from tests.sdk.test_examples import EXAMPLES, copy_of
 from tests.server_process import ServerProcess
@@ -66,6 +67,24 @@ def test_the_quickstart_page_shows_what_is_published(browser: Chrome, server: Se
     text = f"<b>{uuid.uuid4()}</b> & more"
     server.publish("news", {"text": text})
     wait_for_text(browser, "messages", json.dumps(text))
+
+
+def test_the_quickstart_page_catches_up_on_what_it_missed(browser: Chrome, own_server: StartServer) -> None:
+    server = own_server({"channel": {"without_namespace": STREAM}})
+    browser.get(f"http://127.0.0.1:{server.port}/")
+    wait_for_text(browser, "status", "subscribed")
+    server.publish("news", "seen")
+    wait_for_text(browser, "messages", "seen")
+    server.api("disconnect", user="", disconnect={"code": 3011, "reason": "force reconnect"})
+    server.publish("news", "missed")  # it waits a quarter of a second before it comes back
+    wait_for_text(browser, "messages", "missed")
+    server.publish("news", "live again")
+    wait_for_text(browser, "messages", "live again")
+    assert [item.text for item in browser.find_elements(By.CSS_SELECTOR, "#messages code")] == [
+        '"live again"',
+        '"missed"',
+        '"seen"',
+    ]
 
 
 def test_a_page_of_another_origin_can_not_connect(browser: Chrome, server: ServerProcess) -> None:
