@@ -122,9 +122,7 @@ class Subscriptions:
         try:
             await self._interest.hold(channel)
             if subscription.presence and self._is_held(session, channel, subscription):
-                await self._presence.add(channel, session.info(channel))
-                if channel not in session.subscriptions:  # let go meanwhile: this may have been overtaken
-                    self._remove_presence(session, channel)
+                await self._add_presence(session, channel)
             if catch_up is not None:
                 preparation.history, preparation.start = await catch_up.read(
                     self._wanted(resume, subscription.delivery),
@@ -184,7 +182,7 @@ class Subscriptions:
         elif self._hub.unsubscribe(channel, session.sink, deliver=deliver):
             self._interest.review(channel)
         if subscription.presence:
-            self._remove_presence(session, channel)
+            self._forget_presence(session, channel)
         if info is not None and subscription.started:
             self._background.run("leave failed", self._broker.publish_leave(channel, info))
 
@@ -192,8 +190,7 @@ class Subscriptions:
         """Keep the session's presence entries alive, with what is known of it."""
         for channel, subscription in session.subscriptions.items():
             if subscription.presence and subscription.started:
-                refresh = self._presence.add(channel, session.info(channel))
-                self._background.run("presence refresh failed", refresh)
+                self._background.run("presence refresh failed", self._add_presence(session, channel))
 
     # ------------------------------------------------ called by the engine
 
@@ -228,9 +225,21 @@ class Subscriptions:
     def _is_held(self, session: Client, channel: str, subscription: Subscription) -> bool:
         return session.subscriptions.get(channel) is subscription
 
-    def _remove_presence(self, session: Client, channel: str) -> None:
-        removal = self._presence.remove(channel, session.client, session.user)
-        self._background.run("presence removal failed", removal)
+    async def _add_presence(self, session: Client, channel: str) -> None:
+        await self._presence.add(channel, session.info(channel))
+        if channel not in session.subscriptions:  # let go meanwhile: this may have been overtaken
+            self._forget_presence(session, channel)
+
+    def _forget_presence(self, session: Client, channel: str) -> None:
+        self._background.run("presence removal failed", self._remove_presence(session, channel))
+
+    async def _remove_presence(self, session: Client, channel: str) -> None:
+        await self._presence.remove(channel, session.client, session.user)
+        subscription = session.subscriptions.get(channel)
+        if (
+            subscription is not None and subscription.presence
+        ):  # come back meanwhile: this may have been overtaken
+            await self._add_presence(session, channel)
 
     def _wanted(self, resume: Resume | None, delivery: Delivery) -> HistoryFilter:
         """What is read: the position at least. The epoch is compared here, so that a new one comes with its top."""

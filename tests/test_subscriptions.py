@@ -698,6 +698,48 @@ def test_who_is_unsubscribed_while_it_enters_does_not_stay_present() -> None:
     with_slow_broker(test, presence=presence, options=SEEN)
 
 
+@pytest.mark.parametrize("vanishes", [False, True])
+def test_a_refresh_of_presence_that_is_overtaken_leaves_nobody_behind(vanishes: bool) -> None:
+    presence = SlowPresence()
+
+    async def test(server: Server, broker: SlowBroker) -> None:
+        client = server.connect()
+        client.send(subscribe(2, "news"))
+        await broker.let_go("subscribe news")
+        await presence.let_go("add")
+        server.advance(27)
+        assert presence.asked == ["add"]
+        if vanishes:
+            client.session.on_closed()
+        else:
+            client.send(unsubscribe(3, "news"))
+        while presence.asked:  # the removal overtakes the refresh
+            await presence.let_go(presence.asked[-1])
+        assert done(presence.presence("news")) == {}
+
+    with_slow_broker(test, presence=presence, options=replace(SEEN, join_leave=False))
+
+
+@pytest.mark.parametrize("first", ["add", "remove"])
+def test_who_comes_back_while_presence_is_removed_is_shown(first: str) -> None:
+    presence = SlowPresence()
+
+    async def test(server: Server, broker: SlowBroker) -> None:
+        client = server.connect()
+        client.send(subscribe(2, "news"))
+        await broker.let_go("subscribe news")
+        await presence.let_go("add")
+        client.send(unsubscribe(3, "news"), subscribe(4, "news"))
+        await let_all_go(broker)
+        assert presence.asked == ["remove", "add"]
+        await presence.let_go(first)
+        while presence.asked:
+            await presence.let_go(presence.asked[0])
+        assert set(done(presence.presence("news"))) == {client.id}
+
+    with_slow_broker(test, presence=presence, options=replace(SEEN, join_leave=False))
+
+
 def test_an_engine_without_presence_at_the_end_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     presence = SlowPresence()
 
