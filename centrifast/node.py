@@ -222,7 +222,8 @@ class Node:
                 raise ClientError(errors.INTERNAL)
             held = target.subscriptions.get(channel)
             if held is not None:
-                if held.started:  # else the client is told of it when it starts
+                # One that has not started is told when it does, one that is lost of that.
+                if held.started and self.subscriptions.deliver_pending(target, channel):
                     target.push(subscribe_push(channel, data, held, self.hub.channels.get(channel)))
                 continue
             if len(target.subscriptions) >= self.config.client.channel_limit:

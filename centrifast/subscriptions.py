@@ -163,6 +163,14 @@ class Subscriptions:
         session.subscriptions[channel] = subscription.shared()
         return recovery
 
+    def deliver_pending(self, session: Client, channel: str) -> bool:
+        """Let what was published so far reach a subscriber before whatever it is sent next; False if it is lost."""
+        core = self._hub.channels[channel]
+        group: Delivery = core.group_of(session.sink)
+        core.leave(session.sink)
+        core.join(session.sink, group)
+        return not group.is_lost
+
     def announce(self, session: Client, channel: str) -> None:
         """Tell others that the session has come; to be called when its answer is queued."""
         subscription = session.subscriptions.get(channel)

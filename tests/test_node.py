@@ -42,7 +42,7 @@ from tests.client.fakes import (
     unsubscribed,
     with_slow_broker,
 )
-from tests.client.streams import EPOCH, POSITIONED, RECOVERABLE, SEEN, STREAM, LateBroker, add
+from tests.client.streams import EPOCH, POSITIONED, RECOVERABLE, SEEN, STREAM, LateBroker, add, offsets_of
 from tests.fakes import FakeClock
 
 BOTH = pytest.mark.parametrize("encoding", Encoding)
@@ -187,6 +187,34 @@ def test_who_is_subscribed_already_is_told_again_and_gets_publications_once(serv
     done(server.node.subscribe("42", "news"))
     server.publish("news", b"1")
     assert client.received() == [pushed("news"), publication("news", b"1")]
+
+
+@BOTH
+def test_who_is_told_again_where_a_stream_is_has_been_given_all_up_to_there(
+    serve: Serve, encoding: Encoding
+) -> None:
+    server = serve(config(options=RECOVERABLE))
+    client, other = (server.connect(encoding, sub=user, channels=["news"]) for user in ("42", "43"))
+    server.publish("news", b"1")
+    done(server.node.subscribe("42", "news"))
+    server.publish("news", b"2")
+    first, again, second = client.received()
+    assert again.push is not None
+    assert again.push.subscribe is not None
+    assert again.push.subscribe.offset == 1
+    assert [first, second] == other.received()
+    assert offsets_of([first, second]) == [1, 2]
+
+
+def test_who_has_missed_something_is_not_told_that_it_knows_the_stream(serve: Serve) -> None:
+    server = serve(config(options=RECOVERABLE))
+    client = server.connect(sub="42", channels=["news"])
+    position = StreamPosition(3, server.hub.channels["news"].epoch)
+    server.node.subscriptions.on_publication("news", Publication(b"3", 3), position, None)
+    done(server.node.subscribe("42", "news"))
+    assert client.received() == []
+    server.clock.advance(0)
+    assert client.closed_with == errors.INSUFFICIENT_STATE
 
 
 def test_a_connection_at_its_channel_limit_is_closed_and_the_call_succeeds(serve: Serve) -> None:
