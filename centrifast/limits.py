@@ -81,6 +81,9 @@ LOST_BATCH = 500
 RECOVERED_CACHE_SIZE = 8 * MIB
 """Bytes of recovered publications kept encoded, for clients that come back together."""
 
+DELTA_WASTE = 1 * MIB
+"""Bytes of recovered payloads for which no usable patch was found, before the others are sent whole; about 20 ms."""
+
 COMMAND_BACKLOG_SIZE = 64 * KIB
 """Bytes of frames kept while a client's commands wait; with more, nothing is read from it until some are handled."""
 

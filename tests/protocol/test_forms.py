@@ -4,7 +4,9 @@ import pytest
 from msgspec import Raw
 
 from centrifast.model import ClientInfo, Publication
-from centrifast.protocol.forms import to_wire
+from centrifast.protocol import forms
+from centrifast.protocol.forms import delta_chain, to_wire
+from centrifast.protocol.protobuf_codec import ProtobufCodec
 from centrifast.protocol.wire import Info, Pub
 
 
@@ -22,3 +24,14 @@ from centrifast.protocol.wire import Info, Pub
 )
 def test_the_epoch_is_told_with_the_first_offset_only(given: Publication, seen: Pub) -> None:
     assert to_wire(given) == seen
+
+
+def test_where_patches_do_not_pay_none_are_looked_for_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "DELTA_WASTE", 100)
+    payloads = [b"a" * 40, b"a" * 41, b"b" * 50, b"c" * 49, b"c" * 48, b"d" * 50, b"d" * 51]
+    publications = [Publication(data, offset) for offset, data in enumerate(payloads, 1)]
+    chain = list(delta_chain(ProtobufCodec(), publications))
+    assert [pub.delta for pub in chain] == [False, True, False, False, True, False, False]
+    assert [bytes(pub.data) for pub in chain if not pub.delta] == [
+        payloads[index] for index in (0, 2, 3, 5, 6)
+    ]
