@@ -34,6 +34,10 @@ FLAGS: dict[str, str | bool | int] = {
     "channel.without_namespace.allow_tags_filter": True,
     "channel.without_namespace.allowed_delta_types": "fossil",
     "channel.without_namespace.delta_publish": True,
+    "channel.without_namespace.join_leave": True,
+    "channel.without_namespace.allow_presence_for_subscriber": True,
+    "channel.without_namespace.allow_presence_for_anonymous": True,
+    "channel.without_namespace.allow_publish_for_client": True,
 }
 WISHES: tuple[dict[str, Any], ...] = (
     {},
@@ -63,6 +67,22 @@ def live_objects() -> dict[str, int] | None:
 
     counts = [module.live_objects() for module in (_core, _channel, _connection)]
     return {name: count for part in counts if part for name, count in part.items()} or None
+
+
+def kept(server: "InProcessServer") -> dict[str, int]:
+    """What stands for a client or a subscription outside the extensions."""
+    node = server.node
+    subscriptions = node.subscriptions
+    return server.call(
+        lambda: {
+            "clients": len(node.hub.clients) + len(node.hub.connecting) + node.hub.user_count,
+            "subscriptions": node.hub.subscription_count + len(node.hub.channels),
+            "presence": len(node._presence._channels),  # type: ignore[attr-defined]
+            "wanted channels": len(node._broker._subscribed),  # type: ignore[attr-defined]
+            "held channels": len(subscriptions._interest._holds) + subscriptions._catch_ups.count,
+            "requests": len(node._background._tasks) + len(subscriptions._interest._changes),
+        }
+    )
 
 
 def resident() -> int:
@@ -112,6 +132,19 @@ def break_a_rule(client: "RawWebSocket") -> None:
     assert client.receive_close().close_code == 1002
 
 
+def go_in_the_middle(client: "RawWebSocket") -> None:
+    """Commands whose answers nobody waits for: the client goes while it comes back to its channels."""
+    commands: list[dict[str, Any]] = []
+    for wishes in WISHES * 5:
+        commands += [
+            {"id": 1, "subscribe": {"channel": "middle", "join_leave": True, **wishes}},
+            {"id": 2, "publish": {"channel": "middle", "data": {"number": len(commands)}}},
+            {"id": 3, "unsubscribe": {"channel": "middle"}},
+        ]
+    client.send_text("\n".join(map(json.dumps, commands)))
+    reset(client)
+
+
 def send_nonsense(client: "RawWebSocket") -> None:
     """No command: the server disconnects."""
     client.send_text("nonsense")
@@ -127,6 +160,7 @@ ENDS: tuple[Callable[["RawWebSocket"], None], ...] = (
     refused_by_the_parser,
     break_a_rule,
     send_nonsense,
+    go_in_the_middle,
 )
 
 
@@ -134,12 +168,13 @@ ENDS: tuple[Callable[["RawWebSocket"], None], ...] = (
 
 
 def run_round(server: "InProcessServer", connections: int, together: int) -> None:
-    """Open *connections*, *together* at once, each subscribed to two channels, and end each in some way."""
+    """Open *connections*, *together* at once, each subscribed to three channels, and end each in some way."""
     ends = itertools.cycle(ENDS)
     for start in range(0, connections, together):
         clients = [open_client(server, number) for number in range(start, min(start + together, connections))]
         for text in (b"hello", b"hello again"):
-            server.publish("everyone", b'{"text":"%s"}' % text)
+            for channel in ("everyone", "given"):
+                server.publish(channel, b'{"text":"%s"}' % text)
         for client in clients:
             next(ends)(client)
             client.socket.close()
@@ -148,9 +183,9 @@ def run_round(server: "InProcessServer", connections: int, together: int) -> Non
 
 def open_client(server: "InProcessServer", number: int) -> "RawWebSocket":
     client = server.client()
-    client.connect()
+    client.connect(subs={"given": {"recover": True, "delta": "fossil"}})
     client.subscribe("everyone", **WISHES[number % len(WISHES)])
-    client.subscribe(f"some-{number % 100}")
+    client.subscribe(f"some-{number % 100}", join_leave=True)
     return client
 
 
@@ -189,6 +224,7 @@ def main() -> None:
             rounds.append(
                 {
                     "live": live_objects(),
+                    "kept": kept(server),
                     "resident": resident(),
                     "descriptors": len(os.listdir("/proc/self/fd")),
                     "seconds": round(time.monotonic() - started, 2),

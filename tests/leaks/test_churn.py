@@ -63,6 +63,10 @@ def test_no_object_of_a_connection_survives_it(result: Any) -> None:
     assert [each["live"] for each in result["rounds"]] == [nothing] * ROUNDS
 
 
+def test_nobody_is_kept_who_has_gone(result: Any) -> None:
+    assert {count for each in result["rounds"] for count in each["kept"].values()} == {0}
+
+
 def test_no_descriptor_stays_open(result: Any) -> None:
     assert len({each["descriptors"] for each in result["rounds"]}) == 1
 
