@@ -90,6 +90,9 @@ COMMAND_BACKLOG_SIZE = 64 * KIB
 COMMAND_SLICE = 0.005
 """Seconds of serving commands of one client before the loop has its turn."""
 
+INFOS_AT_ONCE = 1000
+"""Clients of a presence answer encoded between two turns of the loop; 1.5 µs each."""
+
 UNSUBSCRIBE_WAIT = 5.0
 """Seconds that an unsubscribe waits for a running subscribe of its channel (client protocol 3.2)."""
 

@@ -1,11 +1,20 @@
 """What the two encodings have in common: the contract that session and hub use."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Raw
 
-from centrifast.protocol.wire import Command, EncodedPublications, Encoding, Pub, Push, Reply
+from centrifast.protocol.wire import (
+    Command,
+    EncodedPresence,
+    EncodedPublications,
+    Encoding,
+    Info,
+    Pub,
+    Push,
+    Reply,
+)
 
 
 class MalformedError(Exception):
@@ -45,6 +54,12 @@ class Codec(Protocol):
 
         Putting it into a result costs a copy of its bytes. Raises :class:`NotJsonError` (JSON only).
         """
+
+    def encode_infos(self, infos: Mapping[str, Info]) -> bytes:
+        """A part of a long answer, for ``encode_presence``. Raises :class:`NotJsonError` (JSON only)."""
+
+    def encode_presence(self, parts: Sequence[bytes]) -> EncodedPresence:
+        """``PresenceResult.presence`` of this encoding, made of one or more parts."""
 
     def text_payload(self, data: bytes) -> Raw:
         """*data*, a payload or a patch, as it travels to those who have agreed on deltas (client protocol 7.3).

@@ -15,7 +15,17 @@ from msgspec import DecodeError, Raw, Struct
 from centrifast.protocol.codec import MalformedError, NotJsonError
 from centrifast.protocol.schema import Field, Kind, fields_of, has_payload
 from centrifast.protocol.surrogates import without_lone_surrogates
-from centrifast.protocol.wire import NO_DATA, Command, EncodedPublications, Encoding, Pub, Push, Reply
+from centrifast.protocol.wire import (
+    NO_DATA,
+    Command,
+    EncodedPresence,
+    EncodedPublications,
+    Encoding,
+    Info,
+    Pub,
+    Push,
+    Reply,
+)
 
 S = TypeVar("S", bound=Struct)
 
@@ -59,6 +69,14 @@ class JsonCodec:
         return EncodedPublications(
             Raw(_encode(_fit_required_list(publications))) if publications else NO_DATA
         )
+
+    def encode_infos(self, infos: Mapping[str, Info]) -> bytes:
+        """A JSON object; raises ``NotJsonError``."""
+        return _encode({client: _embeddable(info) for client, info in infos.items()})
+
+    def encode_presence(self, parts: Sequence[bytes]) -> EncodedPresence:
+        """One object of several."""
+        return EncodedPresence(Raw(b"{%b}" % b",".join([part[1:-1] for part in parts])))
 
     def text_payload(self, data: bytes) -> Raw:
         """A JSON string; what is no UTF-8 in it becomes U+FFFD. No newline is left in it."""
@@ -184,8 +202,10 @@ def _fit_list(items: Sequence[Struct] | EncodedPublications) -> Sequence[Struct]
     return _fit_required_list(items) if items else None
 
 
-def _map_fit(holds_payload: bool, required: bool) -> Callable[[Mapping[str, Any]], Mapping[str, Any] | None]:
-    def fit(items: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _map_fit(holds_payload: bool, required: bool) -> Callable[[Any], Mapping[str, Any] | Raw | None]:
+    def fit(items: Mapping[str, Any] | EncodedPresence) -> Mapping[str, Any] | Raw | None:
+        if isinstance(items, EncodedPresence):
+            return items.data  # looked at when it was made
         if not items and not required:
             return None
         return {key: _embeddable(item) for key, item in items.items()} if holds_payload else items

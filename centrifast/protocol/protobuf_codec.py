@@ -14,7 +14,16 @@ from msgspec import Raw, Struct
 from centrifast.protocol import client_pb2
 from centrifast.protocol.codec import MalformedError
 from centrifast.protocol.schema import Field, Kind, fields_of
-from centrifast.protocol.wire import Command, EncodedPublications, Encoding, Pub, Push, Reply
+from centrifast.protocol.wire import (
+    Command,
+    EncodedPresence,
+    EncodedPublications,
+    Encoding,
+    Info,
+    Pub,
+    Push,
+    Reply,
+)
 
 _KEY, _VALUE = b"\x0a", b"\x12"  # tags inside a map's entry: fields 1 and 2 (Protobuf encoding guide)
 _MAX_VARINT_SIZE = 10  # bytes of a 64-bit value, seven bits each (Protobuf encoding guide)
@@ -70,6 +79,16 @@ class ProtobufCodec:
         message = client_pb2.SubscribeResult()
         _write_structs(message, "publications", publications)
         return EncodedPublications(Raw(message.SerializeToString()))
+
+    def encode_infos(self, infos: Mapping[str, Info]) -> bytes:
+        """The map field of a result, tags included."""
+        message = client_pb2.PresenceResult()
+        _write_struct_map(message, "presence", infos)
+        return message.SerializeToString()
+
+    def encode_presence(self, parts: Sequence[bytes]) -> EncodedPresence:
+        """Entries of a map are merged by joining them, too."""
+        return EncodedPresence(Raw(b"".join(parts)))
 
     def text_payload(self, data: bytes) -> Raw:
         """The bytes themselves."""
@@ -212,7 +231,9 @@ def _write_texts(message: Message, name: str, values: Sequence[str]) -> None:
     getattr(message, name).extend(values)
 
 
-def _write_struct_map(message: Message, name: str, values: Mapping[str, Struct]) -> bytes:
+def _write_struct_map(message: Message, name: str, values: Mapping[str, Struct] | EncodedPresence) -> bytes:
+    if isinstance(values, EncodedPresence):
+        return bytes(values.data)
     children = getattr(message, name)
     entries = b""
     for key, value in values.items():

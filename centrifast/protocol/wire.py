@@ -240,8 +240,14 @@ class PublishResult(Struct, frozen=True):
     pass
 
 
+class EncodedPresence(Struct, frozen=True, array_like=True):
+    """Who is in a channel as it stands in a ``PresenceResult`` of one encoding; made by ``Codec.encode_presence``."""
+
+    data: Raw
+
+
 class PresenceResult(Struct, frozen=True):
-    presence: Mapping[str, Info]
+    presence: Mapping[str, Info] | EncodedPresence
 
 
 class PresenceStatsResult(Struct, frozen=True):

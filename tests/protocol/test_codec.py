@@ -17,6 +17,8 @@ from centrifast.protocol.wire import (
     ConnectResult,
     EncodedPublications,
     Encoding,
+    Info,
+    PresenceResult,
     Pub,
     Push,
     Reply,
@@ -154,6 +156,34 @@ def test_encoded_publications_may_stand_in_any_result_of_a_connect(
         else:
             assert read_protobuf(Reply, reply) == Reply(id=1, connect=listed)
             assert read_protobuf(Push, push) == Push(connect=listed)
+
+
+presences = st.lists(
+    st.dictionaries(
+        st.text(max_size=8), structs(Info, client_pb2.ClientInfo.DESCRIPTOR), min_size=1, max_size=3
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@given(presences)
+def test_a_presence_made_of_parts_is_that_of_the_whole(parts: list[dict[str, Info]]) -> None:
+    known: set[str] = set()
+    distinct = []
+    for part in parts:
+        left = {client: info for client, info in part.items() if client not in known}
+        known |= set(left)
+        if left:
+            distinct.append(left)
+    whole = PresenceResult({client: info for part in distinct for client, info in part.items()})
+    for codec in (JSON, PROTOBUF):
+        presence = codec.encode_presence([codec.encode_infos(part) for part in distinct])
+        made = codec.encode(Reply(id=1, presence=PresenceResult(presence)))
+        if codec is JSON:
+            assert made == codec.encode(Reply(id=1, presence=whole))
+        else:  # which leaves the order of a map's entries open
+            assert read_protobuf(Reply, made) == Reply(id=1, presence=whole)
 
 
 def test_encoded_publications_do_not_make_a_field_occur_twice() -> None:

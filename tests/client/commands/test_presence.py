@@ -1,5 +1,7 @@
 """presence and presence_stats: client protocol 3.7, server specification 4.3."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -7,10 +9,12 @@ import pytest
 from msgspec import Raw
 
 from centrifast import errors
+from centrifast.client.commands import presence
 from centrifast.config.schema import ChannelOptions, Namespace
 from centrifast.engine.presence import MemoryPresence
 from centrifast.errors import ErrorCode
 from centrifast.model import ClientInfo, PresenceStats
+from centrifast.protocol.forms import info_to_wire
 from centrifast.protocol.wire import (
     Command,
     Encoding,
@@ -22,7 +26,17 @@ from centrifast.protocol.wire import (
     Reply,
 )
 from tests.client.conftest import Serve
-from tests.client.fakes import Server, SlowBroker, config, done, error, subscribe, token, with_slow_broker
+from tests.client.fakes import (
+    Server,
+    SlowBroker,
+    config,
+    done,
+    error,
+    settle,
+    subscribe,
+    token,
+    with_slow_broker,
+)
 from tests.client.streams import SEEN
 from tests.fakes import FakeClock
 
@@ -170,3 +184,67 @@ def test_an_info_that_is_no_json_ends_a_json_client(serve: Serve) -> None:
     client = server.connect()
     assert client.ask(ask(2, "news")) == []
     assert client.closed_with == errors.INAPPROPRIATE_PROTOCOL
+
+
+# ------------------------------------------------------------------ more than can be answered at once
+
+
+def in_a_crowd(test: Callable[[Server, dict[str, Info]], Awaitable[None]]) -> None:
+    """Run *test* with a channel of five, of whom two are answered at once."""
+
+    async def run() -> None:
+        server = Server(config(options=SEEN))
+        for number in range(5):
+            info = ClientInfo(f"user{number}", f"client{number}", b'{"n":%d}' % number)
+            await server.presence.add("news", info)
+        crowd = {
+            client: info_to_wire(info) for client, info in done(server.presence.presence("news")).items()
+        }
+        await test(server, crowd)
+        server.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}, "a task is left over"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(presence, "INFOS_AT_ONCE", 2)
+        asyncio.run(run())
+
+
+@BOTH
+def test_a_crowd_is_answered_with_turns_of_the_loop_in_between(encoding: Encoding) -> None:
+    async def test(server: Server, crowd: dict[str, Info]) -> None:
+        client = server.connect(encoding)
+        assert client.ask(ask(2, "news"), ask(3, "news", "presence_stats")) == []
+        await asyncio.sleep(0)
+        assert client.received() == []
+        await settle()
+        assert client.received() == [
+            Reply(id=2, presence=PresenceResult(crowd)),
+            Reply(id=3, presence_stats=PresenceStatsResult(5, 5)),
+        ]
+
+    in_a_crowd(test)
+
+
+def test_who_goes_while_a_crowd_is_answered_is_answered_no_further() -> None:
+    async def test(server: Server, crowd: dict[str, Info]) -> None:
+        client = server.connect()
+        client.send(ask(2, "news"))
+        client.session.on_closed()
+        await settle()
+        assert client.received() == []
+
+    in_a_crowd(test)
+
+
+def test_one_in_a_crowd_whose_info_is_no_json_ends_a_json_client() -> None:
+    async def test(server: Server, crowd: dict[str, Info]) -> None:
+        await server.presence.add("news", ClientInfo("42", "c", b"\xff"))
+        text, binary = server.connect(), server.connect(Encoding.PROTOBUF)
+        for client in (text, binary):
+            client.send(ask(2, "news"))
+        await settle()
+        assert text.received() == []
+        assert text.closed_with == errors.INAPPROPRIATE_PROTOCOL
+        assert [reply.id for reply in binary.received()] == [2]
+
+    in_a_crowd(test)
