@@ -244,9 +244,8 @@ class Subscriptions:
     async def _remove_presence(self, session: Client, channel: str) -> None:
         await self._presence.remove(channel, session.client, session.user)
         subscription = session.subscriptions.get(channel)
-        if (
-            subscription is not None and subscription.presence
-        ):  # come back meanwhile: this may have been overtaken
+        if subscription is not None and subscription.presence:
+            # It has come back meanwhile, and this may have been overtaken.
             await self._add_presence(session, channel)
 
     def _wanted(self, resume: Resume | None, delivery: Delivery) -> HistoryFilter:

@@ -76,7 +76,8 @@ class Session:
 
     def on_wake(self) -> None:
         """The deadline set with ``sink.wake_in`` has passed: what it means depends on the state."""
-        if self.state is State.CONNECTING:  # it is not the client's fault, and not final, if it waits for the engine
+        if self.state is State.CONNECTING:
+            # Who waits for the engine is not to blame, and may try again.
             self.disconnect(errors.STALE if self.queue is None else errors.INTERNAL_SERVER_ERROR)
         elif self.state is State.FAILED:
             self._transport.abort()
