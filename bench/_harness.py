@@ -36,10 +36,11 @@ SERVER_CORE, CLIENT_CORE = CORES[0], CORES[-1]
 JSON_OVERHEAD = 53
 OFFSET_OVERHEAD = 12  # ,"offset":42 in channels with history
 STORM_CONNECTIONS = click.IntRange(1, 19_000)  # one client process, and a descriptor limit of 20,000
-# Options of channels whose subscribers are positioned and recover.
-RECOVERABLE: Figures = {"history_size": 100, "history_ttl": "60s", "force_recovery": True}
 
 Figures = dict[str, Any]
+
+# Options of channels whose subscribers are positioned and recover.
+RECOVERABLE: Figures = {"history_size": 100, "history_ttl": "60s", "force_recovery": True}
 
 
 class BenchError(click.ClickException):

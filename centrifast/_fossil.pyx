@@ -203,7 +203,8 @@ def create_delta(bytes base not None, bytes target not None):
     """The patch that makes *target* out of *base*; sometimes longer than *target*, by a few bytes.
 
     Takes one allocation of *target* and half of *base*, and time in proportion to both, also where the base repeats
-    itself: the search then ends early, and the rest is sent as it is. Raises ``ValueError`` for what the format has no numbers for (2 GiB).
+    itself: the search then ends early, and the rest is sent as it is. Raises ``ValueError`` for what the format has
+    no numbers for (2 GiB).
     """
     if PyBytes_GET_SIZE(base) > MAX_SIZE or PyBytes_GET_SIZE(target) > MAX_SIZE - OVERHEAD:
         raise ValueError("too large for a patch")
