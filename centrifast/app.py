@@ -19,11 +19,11 @@ from centrifast import log
 from centrifast._core import Drain
 from centrifast._framing import Variant
 from centrifast._wheel import TimingWheel
-from centrifast.api.handler import ApiHandler
 from centrifast.auth.tokens import verifiers
 from centrifast.clock import SystemClock, TimerHandle
 from centrifast.config.loader import LoadedConfig
 from centrifast.config.schema import Config
+from centrifast.endpoints import Parts, add_endpoints
 from centrifast.engine.contract import Engine
 from centrifast.engine.memory import MemoryBroker
 from centrifast.engine.presence import MemoryPresence
@@ -40,10 +40,8 @@ from centrifast.node import Node
 from centrifast.protocol.json_codec import JsonCodec
 from centrifast.protocol.protobuf_codec import ProtobufCodec
 from centrifast.protocol.wire import Encoding
-from centrifast.server.health import add_health
 from centrifast.server.listeners import Address, log_start, open_sockets, plan_listeners, tls_of
 from centrifast.server.listeners import serve as listen
-from centrifast.server.quickstart import add_quickstart
 from centrifast.server.routes import Routes
 from centrifast.transports._connection import Settings
 from centrifast.transports.front_door import FrontDoor, FrontDoorSettings
@@ -51,7 +49,6 @@ from centrifast.transports.origin import OriginPolicy
 from centrifast.transports.websocket import EchoEndpoint, WebSocketEndpoint
 from centrifast.trim import Trimmer
 
-DEBUG_ECHO_PATH = "/debug/echo"
 TEXT, BINARY = 1, 2  # WebSocket opcodes (RFC 6455 section 11.8)
 
 # A young collection looks at few objects and is cheap; a full one looks at every connection and stops the loop.
@@ -187,7 +184,10 @@ class Server:
         plan = plan_listeners(http_server)
         external = Routes()
         internal = external if plan.is_merged else Routes()
-        self._add_endpoints(external, internal)
+        parts = Parts(
+            self.node, self._websocket.upgrade, self._echo.upgrade, is_ready=lambda: not self._is_stopping
+        )
+        add_endpoints(self._config, parts, external, internal)
         await self._open(plan.external, external, tls_of(http_server, external=True))
         if internal is not external:
             await self._open(plan.internal, internal, tls_of(http_server, external=False))
@@ -200,24 +200,6 @@ class Server:
         sockets = open_sockets(address, reuse_port=self._config.http_server.reuse_port)
         self._listeners += await listen(door, sockets, tls)
         log_start(routes.names, address)
-
-    def _add_endpoints(self, external: Routes, internal: Routes) -> None:
-        """What is served where (server specification 2.1)."""
-        config = self._config
-        if not config.websocket.disabled:
-            external.add_upgrade(config.websocket.handler_prefix, "websocket", self._websocket.upgrade)
-        if not config.http_api.disabled:
-            ApiHandler(config.http_api, self.node).add_to(external if config.http_api.external else internal)
-        if config.health.enabled:
-            add_health(internal, config.health.handler_prefix, lambda: not self._is_stopping)
-        if config.debug.enabled:
-            internal.add_upgrade(DEBUG_ECHO_PATH, "debug", self._echo.upgrade)
-        if config.quickstart.enabled:
-            add_quickstart(
-                external,
-                websocket_prefix=config.websocket.handler_prefix,
-                api_prefix=config.http_api.handler_prefix,
-            )
 
     # ----------------------------------------------------------------- stop
 

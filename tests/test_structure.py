@@ -12,6 +12,7 @@ PACKAGE = ROOT / "centrifast"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli", "__main__"),
     ("app",),
+    ("endpoints",),
     ("server", "api", "transports"),
     ("client",),
     ("node",),
@@ -33,6 +34,7 @@ IO_MODULES = {"asyncio", "socket", "ssl", "os", "time", "random", "logging", "uv
 WITHOUT_OWN_TEST = {
     "__init__.py": "holds the version only",
     "__main__.py": "calls cli.main; run by every test that starts the daemon",
+    "endpoints.py": "tested by tests/integration through the running daemon",
     "app.py": "tested by tests/integration and tests/sdk through the running daemon",
     "limits.py": "constants",
     "protocol/wire.py": "declarations, tested through both codecs",

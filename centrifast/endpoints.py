@@ -1,0 +1,41 @@
+"""Which endpoint is served on which listener (server specification 2.1)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from centrifast.api.handler import ApiHandler
+from centrifast.config.schema import Config
+from centrifast.node import Node
+from centrifast.server.health import add_health
+from centrifast.server.quickstart import add_quickstart
+from centrifast.server.routes import Routes, UpgradeHandler
+
+DEBUG_ECHO_PATH = "/debug/echo"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What endpoints answer from. *is_ready*: the engine is connected and the server is not stopping."""
+
+    node: Node
+    websocket: UpgradeHandler
+    echo: UpgradeHandler
+    is_ready: Callable[[], bool]
+
+
+def add_endpoints(config: Config, parts: Parts, external: Routes, internal: Routes) -> None:
+    """Fill the routes of both listeners, which may be the same. Raises ``RouteError`` if a path is taken."""
+    if not config.websocket.disabled:
+        external.add_upgrade(config.websocket.handler_prefix, "websocket", parts.websocket)
+    if not config.http_api.disabled:
+        ApiHandler(config.http_api, parts.node).add_to(external if config.http_api.external else internal)
+    if config.health.enabled:
+        add_health(internal, config.health.handler_prefix, parts.is_ready)
+    if config.debug.enabled:
+        internal.add_upgrade(DEBUG_ECHO_PATH, "debug", parts.echo)
+    if config.quickstart.enabled:
+        add_quickstart(
+            external,
+            websocket_prefix=config.websocket.handler_prefix,
+            api_prefix=config.http_api.handler_prefix,
+        )
