@@ -21,6 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("interest", "recovery"),
     ("auth", "hub", "engine"),
     ("delivery",),
+    ("metrics",),
     ("protocol", "_channel", "_core", "_fossil", "_framing", "_wheel"),
     ("channels",),
     ("config",),
