@@ -9,7 +9,7 @@ from msgspec import Raw
 from centrifast.engine.contract import History, HistoryFilter, HistoryOptions, PublishOptions
 from centrifast.engine.presence import MemoryPresence
 from centrifast.model import ClientInfo, StreamPosition
-from centrifast.protocol.wire import ConnectResult, Pub, Reply, SubscribeResult
+from centrifast.protocol.wire import ConnectResult, Info, Join, Leave, Pub, Push, Reply, SubscribeResult
 from tests.client.fakes import OPEN, Far, SlowBroker, done, settle, subscribe, subscribed
 from tests.fakes import FakeClock
 
@@ -148,3 +148,14 @@ def top(broker: SlowBroker, channel: str = "news") -> StreamPosition:
     """Where the stream is."""
     history: History = done(broker.inner.history(channel, HistoryFilter(), KEPT))
     return history.position
+
+
+FORCED = replace(SEEN, force_push_join_leave=True)
+
+
+def joined(client: Far, channel: str = "news") -> Reply:
+    return Reply(push=Push(channel=channel, join=Join(Info(user="42", client=client.id))))
+
+
+def left(client: Far, channel: str = "news") -> Reply:
+    return Reply(push=Push(channel=channel, leave=Leave(Info(user="42", client=client.id))))
