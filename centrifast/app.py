@@ -185,7 +185,11 @@ class Server:
         external = Routes()
         internal = external if plan.is_merged else Routes()
         parts = Parts(
-            self.node, self._websocket.upgrade, self._echo.upgrade, is_ready=lambda: not self._is_stopping
+            self.node,
+            self._websocket.upgrade,
+            self._echo.upgrade,
+            is_ready=lambda: not self._is_stopping,
+            is_stopping=lambda: self._is_stopping,
         )
         add_endpoints(self._config, parts, external, internal)
         await self._open(plan.external, external, tls_of(http_server, external=True))

@@ -15,12 +15,16 @@ DEBUG_ECHO_PATH = "/debug/echo"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What endpoints answer from. *is_ready*: the engine is connected and the server is not stopping."""
+    """What endpoints answer from. *is_ready*: the engine is connected and the server is not stopping.
+
+    *is_stopping*: a graceful stop has begun.
+    """
 
     node: Node
     websocket: UpgradeHandler
     echo: UpgradeHandler
     is_ready: Callable[[], bool]
+    is_stopping: Callable[[], bool]
 
 
 def add_endpoints(config: Config, parts: Parts, external: Routes, internal: Routes) -> None:
@@ -28,7 +32,8 @@ def add_endpoints(config: Config, parts: Parts, external: Routes, internal: Rout
     if not config.websocket.disabled:
         external.add_upgrade(config.websocket.handler_prefix, "websocket", parts.websocket)
     if not config.http_api.disabled:
-        ApiHandler(config.http_api, parts.node).add_to(external if config.http_api.external else internal)
+        api = ApiHandler(config.http_api, parts.node, parts.is_stopping)
+        api.add_to(external if config.http_api.external else internal)
     if config.health.enabled:
         add_health(internal, config.health.handler_prefix, parts.is_ready)
     if config.debug.enabled:

@@ -1,6 +1,7 @@
 """The server API over HTTP: key check, body -> method -> answer (server specification 6.1 to 6.4, 6.7)."""
 
 import hmac
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from centrifast import log
@@ -20,15 +21,26 @@ BODY_SIZE_LIMIT = 64 * MIB
 
 _UNAUTHORIZED = text_response(401)
 _BAD_REQUEST = text_response(400, "Bad Request")
+_STOPPING = text_response(503, "Service Unavailable")
 _EMPTY = Response(body=b'{"result":{}}')
 
 
-class ApiHandler:
-    """Every method of the API at its path, and the old command format at the prefix itself."""
+def _never() -> bool:
+    return False
 
-    def __init__(self, config: HttpApiConfig, node: ApiNode) -> None:
+
+class ApiHandler:
+    """Every method of the API at its path, and the old command format at the prefix itself.
+
+    *is_stopping*: whether a graceful stop has begun; methods go on, old commands do not (server specification 12.3).
+    """
+
+    def __init__(
+        self, config: HttpApiConfig, node: ApiNode, is_stopping: Callable[[], bool] = _never
+    ) -> None:
         self._config = config
         self._node = node
+        self._is_stopping = is_stopping
         self._key = config.key.encode()
         self._body_size_limit = config.max_request_body_size or BODY_SIZE_LIMIT
         self._missing_key_logged = False
@@ -101,6 +113,8 @@ class ApiHandler:
         return self._checked(serve)
 
     async def _serve_commands(self, request: Request) -> Response:
+        if self._is_stopping():
+            return _STOPPING
         return Response(body=await commands.answer(self._node, request.body))
 
     def _error_response(self, request: Request, error: ApiErrorCode) -> Response:

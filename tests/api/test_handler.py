@@ -1,3 +1,4 @@
+import asyncio
 import json
 
 import pytest
@@ -170,6 +171,24 @@ def test_the_prefix_itself_takes_old_commands(prefix: str, path: str) -> None:
     assert ask(path, command, config=config).status == 401
     malformed = ask(path, b"[]", f"X-API-Key: {KEY}", config=config)
     assert (malformed.status, malformed.body) == (400, b"Bad Request")
+
+
+def test_old_commands_are_refused_during_a_stop_and_methods_served() -> None:
+    async def scenario() -> None:
+        stopping = asyncio.Event()
+        node = FakeNode()
+        routes = Routes()
+        ApiHandler(INSECURE, node, stopping.is_set).add_to(routes)
+        async with serving(routes) as served:
+            peer = await served.connect()
+            for path, status in (("/api", 200), ("/api", 503), ("/api/publish", 200)):
+                peer.send(post(path, b'{"method":"refresh","params":{"user":"u"},"channel":"a","data":1}'))
+                answer = await peer.answer()
+                assert (path, answer.status) == (path, status)
+                stopping.set()
+        assert [call[0] for call in node.calls] == ["refresh", "publish"]
+
+    run(scenario())
 
 
 @pytest.mark.parametrize("prefix", ["", "/"])
