@@ -1,4 +1,4 @@
-"""Which path is served by what (server specification 2.1). Paths match exactly."""
+"""Which path is served by what (server specification 2.1). Paths match exactly, but for the trees of pages."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -60,6 +60,7 @@ class Routes:
 
     def __init__(self) -> None:
         self._routes: dict[str, Route] = {}
+        self._trees: list[tuple[str, Route]] = []  # by prefix with its slash, longest first
         self._catch_all: Route | None = None
 
     def add(
@@ -69,26 +70,44 @@ class Routes:
         handler: Handler,
         methods: Sequence[str] | None = None,
         body_limit: BodyLimit | None = None,
+        *,
+        exact: bool = False,
     ) -> None:
-        """Serve *path*; ``/`` also serves what nothing else does. Raises ``RouteError`` if it is taken."""
+        """Serve *path*; ``/`` also serves what nothing else does, unless *exact*.
+
+        Raises ``RouteError`` if it is taken.
+        """
         allowed = None if methods is None else frozenset(methods)
-        self._put(path, Route(name, handler=handler, methods=allowed, body_limit=body_limit))
+        self._put(path, Route(name, handler=handler, methods=allowed, body_limit=body_limit), exact=exact)
+
+    def add_tree(
+        self, prefix: str, name: str, handler: Handler, methods: Sequence[str] | None = None
+    ) -> None:
+        """Serve *prefix* and all below it that nothing else serves. Raises ``RouteError`` if it is taken."""
+        allowed = None if methods is None else frozenset(methods)
+        route = Route(name, handler=handler, methods=allowed)
+        self._put(prefix, route)
+        self._trees.append((f"{normalize_prefix(prefix).rstrip('/')}/", route))
+        self._trees.sort(key=lambda tree: len(tree[0]), reverse=True)
 
     def add_upgrade(self, path: str, name: str, handler: UpgradeHandler) -> None:
         """Serve WebSocket upgrades on *path*. Raises ``RouteError`` if the path is taken."""
         self._put(path, Route(name, upgrade=handler))
 
-    def _put(self, path: str, route: Route) -> None:
+    def _put(self, path: str, route: Route, *, exact: bool = False) -> None:
         path = normalize_prefix(path)
         taken = self._routes.setdefault(path, route)
         if taken is not route:
             raise RouteError(f"path {path} is configured for both {taken.name} and {route.name}")
-        if path == "/":
+        if path == "/" and not exact:
             self._catch_all = route
 
     def find(self, path: str) -> Route | None:
         """The route of a path, or None: 404."""
-        return self._routes.get(path, self._catch_all)
+        route = self._routes.get(path)
+        if route is not None:
+            return route
+        return next((tree for prefix, tree in self._trees if path.startswith(prefix)), self._catch_all)
 
     def body_limit(self, request: Request) -> int:
         """For ``RequestParser``: what is larger than a small body is read only for a path that takes it."""

@@ -32,6 +32,34 @@ def test_the_root_catches_what_nothing_else_serves() -> None:
     assert [route and route.name for route in found] == ["websocket", "websocket", "api"]
 
 
+def test_the_root_can_be_served_alone() -> None:
+    routes = Routes()
+    routes.add("/", "quickstart", echo, exact=True)
+    assert routes.find("/") is not None
+    assert routes.find("/else") is None
+
+
+def test_a_tree_serves_what_is_below_its_prefix_and_nothing_else_does() -> None:
+    routes = Routes()
+    routes.add_tree("/a/", "outer", echo)
+    routes.add_tree("/a/b", "inner", echo)
+    routes.add("/a/c", "leaf", echo)
+    paths = ("/a", "/a/", "/a/x/y", "/a/b", "/a/b/x", "/a/bx", "/a/c", "/a/c/d")
+    found = [routes.find(path) for path in paths]
+    names = ["outer", "outer", "outer", "inner", "inner", "outer", "leaf", "outer"]
+    assert [route and route.name for route in found] == names
+    assert [routes.find(path) for path in ("/ab", "/", "/A/x")] == [None, None, None]
+    with pytest.raises(RouteError, match="path /a is configured for both outer and other"):
+        routes.add("/a", "other", echo)
+
+
+def test_a_tree_at_the_root_is_everything() -> None:
+    routes = Routes()
+    routes.add_tree("", "admin", echo, ("GET",))
+    found = [routes.find(path) for path in ("/", "/x", "/x/y")]
+    assert [route and route.name for route in found] == ["admin"] * 3
+
+
 def test_two_endpoints_on_one_path_are_an_error_that_names_both() -> None:
     routes = Routes()
     routes.add("/a", "health", echo)
