@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the system lacks: `build` needs a C compiler and Python's headers, `test` also Node.js, Chromium and
-# OpenSSL's headers (for the plain C floor of the benchmarks). Uses apt where it may, else says what to install.
+# Installs what the system lacks: `build` needs a C compiler and Python's headers, `test` also Node.js, Chromium,
+# OpenSSL's headers (for the plain C floor of the benchmarks) and the shells that completion scripts are for. Uses apt
+# where it may, else says what to install.
 set -euo pipefail
 
 missing=()
@@ -18,6 +19,8 @@ if [[ ${1:-build} == test ]]; then
     need chromium chromium
     need chromedriver chromium-driver
     need openssl openssl
+    need zsh zsh
+    need fish fish
 fi
 ((${#missing[@]})) || exit 0
 

@@ -124,6 +124,11 @@ class StaticKeys:
         for name, candidate in candidates.items():
             self._candidates[name] = [candidate]
 
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """Algorithms there is a key for, whether or not it still counts."""
+        return tuple(sorted(self._candidates))
+
     async def verify(self, token: SignedToken, now: float, variables: Mapping[str, str]) -> None:
         """See ``Keys.verify``; never waits."""
         candidates = self._candidates.get(token.header.alg)

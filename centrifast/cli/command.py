@@ -12,7 +12,12 @@ from centrifast.config.loader import LoadedConfig, load
 DEFAULT_CONFIG = "config.json"
 
 config_option = click.option(
-    "-c", "--config", default=DEFAULT_CONFIG, show_default=True, help="Path of the configuration file."
+    "-c",
+    "--config",
+    type=click.Path(),  # so that shells complete it; whether it is there is for the loader
+    default=DEFAULT_CONFIG,
+    show_default=True,
+    help="Path of the configuration file.",
 )
 
 

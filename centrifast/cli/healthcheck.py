@@ -1,5 +1,6 @@
 """``centrifast healthcheck``: for container images without curl."""
 
+import http.client
 import ssl
 import urllib.error
 import urllib.request
@@ -19,17 +20,23 @@ TIMEOUT = 5.0
 def healthcheck(config: str, url: str) -> None:
     """Ask a running server whether it is healthy."""
     target = url or health_url(read_config(config).config)
+    if not target.startswith(("http://", "https://")):
+        fail(f"unhealthy: {target}: the URL must begin with http:// or https://")
     # The server is this machine's own; its certificate names the host the world knows, not this address.
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    # Straight there: a proxy of the environment is for the world outside.
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
     try:
-        with urllib.request.urlopen(target, timeout=TIMEOUT, context=context):
+        with opener.open(target, timeout=TIMEOUT):
             return
     except urllib.error.HTTPError as error:
         error.close()
         fail(f"unhealthy: {target}: {error}")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         fail(f"unhealthy: {target}: {error}")
 
 

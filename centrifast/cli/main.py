@@ -9,6 +9,7 @@ from centrifast.cli.checkconfig import checkconfig
 from centrifast.cli.checksubtoken import checksubtoken
 from centrifast.cli.checktoken import checktoken
 from centrifast.cli.command import config_option
+from centrifast.cli.completion import completion
 from centrifast.cli.configdoc import configdoc
 from centrifast.cli.defaultconfig import defaultconfig
 from centrifast.cli.defaultenv import defaultenv
@@ -16,6 +17,7 @@ from centrifast.cli.genconfig import genconfig
 from centrifast.cli.gensubtoken import gensubtoken
 from centrifast.cli.gentoken import gentoken
 from centrifast.cli.healthcheck import healthcheck
+from centrifast.cli.help import help_command
 from centrifast.cli.version import version
 
 
@@ -48,6 +50,7 @@ for command in (
     checkconfig,
     checksubtoken,
     checktoken,
+    completion,
     configdoc,
     defaultconfig,
     defaultenv,
@@ -55,6 +58,7 @@ for command in (
     gensubtoken,
     gentoken,
     healthcheck,
+    help_command,
     version,
 ):
     cli.add_command(command)

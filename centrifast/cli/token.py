@@ -5,9 +5,13 @@ import base64
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import TypeVar
 
+import click
+
 from centrifast.auth.issue import issue_token
+from centrifast.auth.keys import PUBLIC_KEY_ALGORITHMS, StaticKeys
 from centrifast.auth.tokens import InvalidTokenError, TokenExpiredError, TokenVerifier
 from centrifast.cli.command import fail
 from centrifast.clock import SystemClock
@@ -55,6 +59,7 @@ def check_token(
     client: ClientConfig, settings: TokenConfig, token: str, verify: Callable[[TokenVerifier], Awaitable[C]]
 ) -> C:
     """Verify a token with the configured keys, or end the command saying why it is refused."""
+    log_algorithms(settings)
     try:
         header, payload = part_text(token, 0), payload_text(token)
         algorithm = json.loads(header)["alg"]
@@ -77,6 +82,27 @@ def check_token(
         fail(f"{subject}: token expired")
     except (InvalidTokenError, ClientError, ValueError) as error:
         fail(f"{subject}: {error}")
+
+
+def log_algorithms(settings: TokenConfig) -> None:
+    """Say on standard error, as a line of the log, which algorithms have a key."""
+    line = {
+        "level": "info",
+        "algorithms": ", ".join(enabled_algorithms(settings)) or "none",
+        "time": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "message": "enabled token algorithms",
+    }
+    click.echo(json.dumps(line), err=True)
+
+
+def enabled_algorithms(settings: TokenConfig) -> tuple[str, ...]:
+    """Return the algorithms that a token may be signed with; none if a key can not be used."""
+    if settings.jwks_public_endpoint:
+        return tuple(sorted(PUBLIC_KEY_ALGORITHMS))
+    try:
+        return StaticKeys(settings).algorithms
+    except ValueError:  # told by the check itself
+        return ()
 
 
 def payload_text(token: str) -> str:

@@ -70,3 +70,24 @@ def test_a_provider_that_can_not_be_reached_is_told(run: Run, directory: Path) -
     result = run("checktoken", sign({"sub": "42"}, RSA, "RS256", "a"))
     assert result.exit_code == 1
     assert "the key set can not be fetched" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("tree", "algorithms"),
+    [
+        ({}, "none"),
+        ({"hmac_secret_key": "x", "rsa_public_key": ""}, "HS256, HS384, HS512"),
+        ({"ecdsa_public_key": public_pem_of(P256)}, "ES256"),
+        ({"rsa_public_key": "x"}, "none"),
+        (
+            {"jwks_public_endpoint": "http://127.0.0.1:1/", "hmac_secret_key": "x"},
+            "ES256, ES384, ES512, EdDSA, RS256, RS384, RS512",
+        ),
+    ],
+)
+def test_the_enabled_algorithms_are_logged(
+    tree: dict[str, str], algorithms: str, run: Run, directory: Path
+) -> None:
+    (directory / "config.json").write_text(json.dumps({"client": {"token": tree}}))
+    line = json.loads(run("checktoken", "abc").stderr)
+    assert (line["level"], line["algorithms"]) == ("info", algorithms)

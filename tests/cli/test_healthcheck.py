@@ -1,6 +1,7 @@
 """centrifast healthcheck."""
 
 import http.server
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,8 +49,35 @@ def test_anything_but_success_is_one(path: str, run: Run, port: int) -> None:
     assert result.stdout.startswith("unhealthy: http://127.0.0.1")
 
 
-def test_a_url_that_is_none_is_one(run: Run) -> None:
-    assert run("healthcheck", "--url", "nonsense").exit_code == 1
+@pytest.mark.parametrize("url", ["nonsense", "file:///etc/hostname", "data:,ok", "http://[", "http://a b/"])
+def test_what_is_no_url_of_a_server_is_one(url: str, run: Run) -> None:
+    result = run("healthcheck", "--url", url)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("unhealthy: ")
+
+
+def test_a_proxy_of_the_environment_is_not_asked(
+    run: Run, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert run("healthcheck", "--url", f"http://127.0.0.1:{port}/health").exit_code == 0
+
+
+def test_an_answer_that_is_no_http_is_one(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer_nonsense, args=(listener,))
+        thread.start()
+        result = run("healthcheck", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        thread.join()
+    assert result.exit_code == 1
+    assert result.stdout.startswith("unhealthy: ")
+
+
+def answer_nonsense(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(1 << 16)
+        connection.sendall(b"SSH-2.0-x\r\n")
 
 
 def test_without_a_health_endpoint_there_is_nothing_to_ask(run: Run) -> None:
