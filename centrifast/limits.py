@@ -104,3 +104,15 @@ FILTER_DEPTH = 32
 
 FILTER_TEXT_SIZE = 16 * KIB
 """Characters of all keys and values of a tags filter, one more for each of a list; kept as long as the subscription."""
+
+STREAM_QUEUE_SIZE = 256 * KIB
+"""Bytes of a streaming response that wait for a peer that reads slowly; what does not fit is not written."""
+
+LOG_BUFFER_SIZE = 1 * MIB
+"""Bytes of log lines that wait to be written; with more, lines are dropped and counted. Nothing waits for the log."""
+
+LOG_BATCH_SIZE = 64 * KIB
+"""Bytes of log lines handed to the system at once: what a pipe holds."""
+
+LOG_END_TIMEOUT = 1.0
+"""Seconds the end of the process waits for the last lines of the log."""

@@ -25,6 +25,7 @@ from centrifast.protocol.http1 import (
     text_response,
 )
 from centrifast.server.routes import NOT_FOUND, Route, UpgradeHandler
+from centrifast.transports.response_stream import ResponseStream, StreamingResponse, encode_head
 
 if TYPE_CHECKING:
     from centrifast.transports.front_door import FrontDoor
@@ -63,6 +64,7 @@ class HttpConnection(asyncio.Protocol):
         "_read_paused",
         "_served",
         "_since",
+        "_stream",
         "_transport",
         "_write_paused",
     )
@@ -82,6 +84,7 @@ class HttpConnection(asyncio.Protocol):
         self._discarding = False  # refused: what still arrives is thrown away
         self._read_paused = False
         self._write_paused = False
+        self._stream: ResponseStream | None = None  # the answer that is being written while something happens
 
     # ------------------------------------------------- called by the transport
 
@@ -111,16 +114,22 @@ class HttpConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         if self._parser is None or self._discarding or not (self._busy or self._write_paused):
             return False
+        if self._stream is not None:
+            return False  # nothing else would tell that nobody reads it any more
         self._eof = True  # a half-closed peer still gets the answers it waits for
         return self._transport.get_extra_info("sslcontext") is None
 
     def pause_writing(self) -> None:
         self._write_paused = True
         self._since = self._door.now
+        if self._stream is not None:
+            self._stream.pause()
 
     def resume_writing(self) -> None:
         self._write_paused = False
         self._since = self._door.now
+        if self._stream is not None:
+            self._stream.resume()
         if self._parser is not None and not self._busy and not self._ending:
             self._advance(self._parser)
 
@@ -147,8 +156,10 @@ class HttpConnection(asyncio.Protocol):
             self._end()
 
     def close_if_idle(self) -> None:
-        """Close unless a request has arrived whole or in part."""
-        if not (self._busy or self._partial or self._write_paused or self._ending):
+        """Close unless a request has arrived whole or in part; a streaming answer is asked to end."""
+        if self._stream is not None:
+            self._stream.stop()
+        elif not (self._busy or self._partial or self._write_paused or self._ending):
             self._end()
 
     @property
@@ -246,11 +257,15 @@ class HttpConnection(asyncio.Protocol):
             return
         self._since = self._door.now
         self._respond(request, response)
-        self._go_on()
+        if not isinstance(response, StreamingResponse):
+            self._go_on()
 
     def _respond(self, request: Request, response: Response) -> None:
         door = self._door
         keep_alive = request.keep_alive and not door.draining
+        if isinstance(response, StreamingResponse):
+            self._open_stream(request, response, keep_alive=keep_alive)
+            return
         data = encode_response(
             response, keep_alive=keep_alive, date=door.date, with_body=request.method != "HEAD"
         )
@@ -260,6 +275,38 @@ class HttpConnection(asyncio.Protocol):
             self._end()
         elif len(data) >= LARGE_RESPONSE_SIZE:
             self._flush()
+
+    def _open_stream(self, request: Request, response: StreamingResponse, *, keep_alive: bool) -> None:
+        """Write the head, and let whoever has more to say write the rest; later requests wait until it ends."""
+        chunked = request.is_http_1_1
+        self._out.append(encode_head(response, keep_alive=keep_alive, chunked=chunked, date=self._door.date))
+        self._flush()
+        self._served = self._busy = True
+        if request.method == "HEAD" or self._eof:  # who has hung up in part can not be seen to go
+            self._on_stream_ended(keep_alive=keep_alive and not self._eof)
+            return
+
+        def on_end() -> None:
+            self._on_stream_ended(keep_alive=keep_alive)
+
+        self._stream = stream = ResponseStream(
+            self._transport, on_end, response.queue_limit, chunked=chunked, paused=self._write_paused
+        )
+        try:
+            response.open(stream)
+        except Exception:  # noqa: BLE001 - the boundary: a bug costs its request, not the server
+            log.exception("http handler failed", path=request.path)
+            self._transport.abort()
+        if self._door.draining:
+            stream.stop()
+
+    def _on_stream_ended(self, *, keep_alive: bool) -> None:
+        self._stream = None
+        if keep_alive and not self._door.draining:
+            self._since = self._door.now
+            asyncio.get_running_loop().call_soon(self._go_on)
+        else:
+            self._end()
 
     def _flush(self) -> None:
         out = self._out
@@ -327,3 +374,6 @@ class HttpConnection(asyncio.Protocol):
         self._door.connections.discard(self)
         self._parser = None
         self._out.clear()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.lose()
