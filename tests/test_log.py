@@ -13,7 +13,7 @@ from centrifast import log
 
 
 class Stream(io.StringIO):
-    """Standard error that may pretend to be a terminal."""
+    """Standard error, or standard output that pretends to be a terminal."""
 
     def __init__(self, *, terminal: bool) -> None:
         super().__init__()
@@ -47,7 +47,9 @@ def terminal() -> Stream:
 
 
 def configure(stream: Stream, level: str = "info", file: str = "") -> bool:
-    with contextlib.redirect_stderr(stream):
+    other = Stream(terminal=False)
+    out, err = (stream, other) if stream.terminal else (other, stream)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         return log.configure(level, file)
 
 
@@ -59,7 +61,8 @@ def test_a_pipe_gets_json_with_flat_fields(pipe: Stream) -> None:
     assert line == {"level": "info", "message": "client connected", "client": "c1", "code": 3008}
 
 
-def test_a_terminal_gets_one_readable_line(terminal: Stream) -> None:
+def test_a_terminal_gets_one_readable_line(terminal: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
     configure(terminal)
     log.warn("limit reached", limit=3, text='a "b"\nc')
     line = terminal.getvalue()
@@ -67,14 +70,78 @@ def test_a_terminal_gets_one_readable_line(terminal: Stream) -> None:
     assert line.count("\n") == 1
 
 
+def test_a_terminal_gets_colours_unless_it_has_none(
+    terminal: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    configure(terminal)
+    log.error("failed")
+    assert "\x1b[31mERROR\x1b[0m failed\n" in terminal.getvalue()
+    assert not log.wants_colours({"TERM": "dumb"})
+    assert not log.wants_colours({"NO_COLOR": "1"})
+    assert log.wants_colours({"NO_COLOR": ""})
+
+
+def test_nothing_a_client_sends_can_move_the_cursor(
+    terminal: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    configure(terminal)
+    log.info("sent \x1b[2J", channel="\x1b[31m\x7f\r\u202e")
+    assert terminal.getvalue().rstrip("\n").isprintable()
+
+
+def test_a_field_can_not_take_the_place_of_another(pipe: Stream) -> None:
+    configure(pipe)
+    log.info("event", level="loud", time="never", message="other")
+    line = json.loads(pipe.getvalue())
+    assert (line["level"], line["message"]) == ("info", "event")
+
+
+def test_text_that_is_no_unicode_is_escaped(pipe: Stream) -> None:
+    configure(pipe)
+    log.info("event", channel="a\udc80b")
+    assert json.loads(pipe.getvalue())["channel"] == "a\udc80b"
+
+
+def test_what_waits_for_the_thread_is_written_at_the_end(tmp_path: Path, pipe: Stream) -> None:
+    path = tmp_path / "log.json"
+    configure(pipe, "info", str(path))
+    log.start_thread()
+    for number in range(1000):
+        log.info("event", number=number)
+    log.stop_thread()
+    log.info("after the end")
+    *lines, last = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["number"] for line in lines] == list(range(1000))
+    assert last["message"] == "after the end"
+
+
+def test_a_file_that_was_moved_away_is_opened_again(tmp_path: Path, pipe: Stream) -> None:
+    path, moved = tmp_path / "log.json", tmp_path / "log.json.1"
+    configure(pipe, "info", str(path))
+    log.start_thread()
+    log.info("first")
+    log.stop_thread()
+    path.rename(moved)
+    log.start_thread()
+    log.reopen()
+    log.info("second")
+    log.stop_thread()
+    assert json.loads(moved.read_text())["message"] == "first"
+    assert json.loads(path.read_text())["message"] == "second"
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
 def test_a_file_gets_json_and_is_appended_to(tmp_path: Path, terminal: Stream) -> None:
     path = tmp_path / "log.json"
     path.write_text("before\n")
     configure(terminal, "info", str(path))
-    log.error("failed", detail=ValueError("no"))
+    log.error("failed", error=ValueError("no"))
     before, line = path.read_text().splitlines()
     assert before == "before"
-    assert json.loads(line)["detail"] == "no"
+    assert json.loads(line)["error"] == "no"
     assert terminal.getvalue() == ""
 
 

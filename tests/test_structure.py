@@ -11,7 +11,7 @@ PACKAGE = ROOT / "centrifast"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli", "__main__"),
-    ("app",),
+    ("app", "reload"),
     ("endpoints",),
     ("server", "api", "transports"),
     ("client",),
@@ -26,7 +26,20 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("channels",),
     ("config",),
     ("background",),
-    ("errors", "limits", "model", "clock", "eager", "glob", "log", "trim", "__init__"),
+    (
+        "errors",
+        "limits",
+        "model",
+        "clock",
+        "eager",
+        "glob",
+        "log",
+        "log_output",
+        "pid_file",
+        "systemd",
+        "trim",
+        "__init__",
+    ),
 )
 """From top to bottom; a module imports from its own row and those below."""
 
