@@ -198,7 +198,7 @@ class JsonFormatter(EventFormatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         time, level, fields = self.parts(record)
-        line = {"level": level, "time": time, "message": record.getMessage()}
+        line: dict[str, object] = {"level": level, "time": time, "message": record.getMessage()}
         line.update((name, value) for name, value in fields.items() if name not in line)
         traceback = self.traceback_of(record)
         if traceback:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from centrifast import log
 from centrifast.config.schema_server import HttpServerConfig
 from centrifast.config.schema_tls import TlsConfig
+from centrifast.systemd import PassedSocket
 
 BACKLOG = 4096
 """Connections the kernel keeps ready; clients beyond, all coming back at once, wait for a retransmission."""
@@ -56,6 +57,52 @@ def plan_listeners(config: HttpServerConfig) -> ListenerPlan:
         external=Address(config.address, config.port),
         internal=Address(config.internal_address or config.address, int(port) if port else config.port),
     )
+
+
+def assign_sockets(
+    passed: Sequence[PassedSocket], plan: ListenerPlan
+) -> tuple[list[socket.socket], list[socket.socket]]:
+    """Which of the sockets opened for this process are the external listener's, and which the internal one's.
+
+    By name (``external``, ``internal``), else by address and port; an empty host takes every address. A merged listener
+    counts as external. Raises ``ListenError`` for a socket that is of no use.
+    """
+    external: list[socket.socket] = []
+    internal: list[socket.socket] = []
+    for one in passed:
+        _check_passed(one)
+        if one.name == "internal" and plan.is_merged:
+            raise ListenError(
+                f"{one.description} is named internal, but there is no listener of its own for internal endpoints; "
+                "set http_server.internal_port"
+            )
+        if one.name == "external" or (one.name != "internal" and _is_on(one.socket, plan.external)):
+            external.append(one.socket)
+        elif one.name == "internal" or _is_on(one.socket, plan.internal):
+            internal.append(one.socket)
+        else:
+            raise ListenError(
+                f"{one.description} was passed to this process but fits no listener: external is {plan.external}, "
+                f"internal is {plan.internal}; set http_server.address and port to match, or name it "
+                "external or internal (FileDescriptorName=)"
+            )
+        _prepare(one.socket)
+    return external, internal
+
+
+def _check_passed(passed: PassedSocket) -> None:
+    opened = passed.socket
+    if opened.family not in (socket.AF_INET, socket.AF_INET6) or opened.type != socket.SOCK_STREAM:
+        raise ListenError(f"{passed.description} was passed to this process but is no TCP socket")
+    if not opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        raise ListenError(f"{passed.description} was passed to this process but does not listen")
+
+
+def _is_on(opened: socket.socket, address: Address) -> bool:
+    host, port = opened.getsockname()[:2]
+    if port != address.port:
+        return False
+    return not address.host or host in [known for _, known in _hosts(address.host)]
 
 
 def tls_of(config: HttpServerConfig, *, external: bool) -> ssl.SSLContext | None:
@@ -133,10 +180,9 @@ def _open_socket(family: socket.AddressFamily, host: str, port: int, reuse_port:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
+        _prepare(opened)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        opened.setblocking(False)
         opened.bind((host, port))
         # Between two processes that only bound the port, SO_REUSEADDR hides the clash: listening shows it.
         opened.listen(BACKLOG)
@@ -144,6 +190,17 @@ def _open_socket(family: socket.AddressFamily, host: str, port: int, reuse_port:
         opened.close()
         raise
     return opened
+
+
+def _prepare(opened: socket.socket) -> None:
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
+    opened.setblocking(False)
+
+
+def place_of(opened: socket.socket) -> Address:
+    """Where a socket listens; every address is an empty host."""
+    host, port = opened.getsockname()[:2]
+    return Address("" if host in ("0.0.0.0", "::") else host, port)
 
 
 async def serve(

@@ -16,15 +16,19 @@ from centrifast.config.schema_tls import TlsConfig
 from centrifast.server import listeners
 from centrifast.server.listeners import (
     Address,
+    ListenerPlan,
     ListenError,
+    assign_sockets,
     log_start,
     make_tls_context,
     open_sockets,
+    place_of,
     plan_listeners,
     serve,
     tls_of,
 )
 from centrifast.server.routes import Routes
+from centrifast.systemd import PassedSocket
 from centrifast.transports.front_door import FrontDoor, FrontDoorSettings
 from tests.fakes import FakeClock
 from tests.server.http_peer import echo, get, run, until
@@ -250,3 +254,55 @@ def test_a_client_certificate_is_demanded_when_its_authority_is_configured(tmp_p
     stranger.maximum_version = ssl.TLSVersion.TLSv1_2  # in 1.3 the client learns of it only when it reads
     with pytest.raises((ssl.SSLError, ConnectionError)):
         run(ask_over_tls(MUTUAL_TLS, stranger))
+
+
+# --------------------------------------------------- sockets that were passed in
+
+
+def listening(host: str = "127.0.0.1") -> socket.socket:
+    return socket.create_server((host, 0))
+
+
+def plan_for(external: Address, internal: Address | None = None) -> ListenerPlan:
+    return ListenerPlan(external, internal or external)
+
+
+def test_a_passed_socket_goes_where_its_address_is_configured() -> None:
+    with listening() as first, listening() as second:
+        plan = plan_for(place_of(first), place_of(second))
+        passed = [PassedSocket(second, "unknown"), PassedSocket(first, "")]
+        assert assign_sockets(passed, plan) == ([first], [second])
+        assert not first.getblocking()
+        assert first.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_an_empty_host_takes_every_address_on_its_port() -> None:
+    with listening() as opened, listening("0.0.0.0") as wide:
+        for one in (opened, wide):
+            port = one.getsockname()[1]
+            assert assign_sockets([PassedSocket(one, "")], plan_for(Address("", port))) == ([one], [])
+        assert place_of(wide).host == ""
+
+
+def test_a_name_counts_more_than_an_address() -> None:
+    with listening() as first, listening() as second:
+        plan = plan_for(place_of(first), place_of(second))
+        passed = [PassedSocket(first, "internal"), PassedSocket(second, "external")]
+        assert assign_sockets(passed, plan) == ([second], [first])
+
+
+def test_a_passed_socket_that_fits_nothing_is_a_clear_error() -> None:
+    with listening() as opened:
+        host, port = opened.getsockname()
+        for address in (Address(host, port + 1), Address("127.0.0.2", port)):
+            with pytest.raises(ListenError, match=f"port {port}. was passed .* but fits no listener"):
+                assign_sockets([PassedSocket(opened, "")], plan_for(address))
+        with pytest.raises(ListenError, match=r"set http_server\.internal_port"):
+            assign_sockets([PassedSocket(opened, "internal")], plan_for(Address(host, port)))
+
+
+def test_a_passed_socket_must_listen_on_tcp() -> None:
+    with socket.socket() as unbound, pytest.raises(ListenError, match="does not listen"):
+        assign_sockets([PassedSocket(unbound, "external")], plan_for(LOCAL))
+    with socket.socket(type=socket.SOCK_DGRAM) as datagrams, pytest.raises(ListenError, match="no TCP"):
+        assign_sockets([PassedSocket(datagrams, "external")], plan_for(LOCAL))
