@@ -183,6 +183,12 @@ class ShutdownConfig:
     """Graceful stop."""
 
     timeout: float = option(30.0, "Limit of a graceful stop.", min=0)
+    disconnect_spread: float = option(
+        0.0,
+        "Time over which a stop spreads the disconnects of clients; 0 = all at once. At most `timeout`.",
+        min=0,
+        extension=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)
