@@ -25,6 +25,8 @@ def check(config: Config) -> Iterator[str]:
     yield from check_proxies(config)
     yield from check_consumers(config)
     yield from check_transforms(config)
+    if config.shutdown.disconnect_spread > config.shutdown.timeout:
+        yield "shutdown.disconnect_spread must not be greater than shutdown.timeout"
 
 
 def check_listeners(config: Config) -> Iterator[str]:

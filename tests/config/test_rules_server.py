@@ -36,6 +36,7 @@ def test_what_fits_together_passes(tree: dict[str, object]) -> None:
     [
         ({"http_server.internal_port": "http"}, "'http' is not a port"),
         ({"http_server.internal_port": 65536}, "'65536' is not a port"),
+        ({"shutdown.disconnect_spread": "31s"}, "shutdown.disconnect_spread must not be greater"),
         ({"http_server.tls.enabled": True}, "http_server.tls.enabled needs http_server.tls.cert_pem"),
         (
             {"http_server.internal_tls": {"enabled": True, "cert_pem": PEM}},
