@@ -25,6 +25,7 @@ MACROS: dict[str, list[tuple[str, str | None]]] = {
 }
 MODULES = {
     "centrifast._fossil": "centrifast/_fossil.pyx",
+    "centrifast._metrics": "centrifast/_metrics.pyx",
     "centrifast._framing": "centrifast/_framing.pyx",
     "centrifast._wheel": "centrifast/_wheel.pyx",
     "centrifast._core": "centrifast/_core.pyx",

@@ -4,6 +4,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t
 
 from centrifast._framing cimport Variant
+from centrifast._metrics cimport Histogram
 from centrifast._wheel cimport Timed, TimingWheel
 
 
@@ -27,6 +28,8 @@ cdef class Drain:
         uint8_t* writable       # by descriptor: 1 = may be written directly now; owned, freed in __dealloc__
         Py_ssize_t writable_size
         Py_ssize_t overfull     # arrays whose pending bytes exceed queue_max_size
+        readonly Py_ssize_t outbox_bytes    # in the outboxes of all sinks
+        readonly Histogram round_times      # from the demand for a round to its last subscriber, in seconds
 
     cdef int schedule(self) except -1
     cdef int cover(self, int fd) except -1
@@ -53,9 +56,11 @@ cdef class Subscribers:
         bytes round             # bytes being written now, or None
         Py_ssize_t cursor, limit  # the round has reached cursor and ends at limit
         list late               # sinks that joined while messages were pending: they get the next ones one by one
-        bint dirty              # in drain.dirty_subscribers
-        bint urgent             # some pending message can not wait
-        bint is_patient         # in drain.patient
+        double demanded_at      # when the pending messages' round was asked for
+        double round_demanded_at  # the same of the round being written
+        uint8_t dirty           # in drain.dirty_subscribers (bytes, not bint: there may be an array for each client)
+        uint8_t urgent          # some pending message can not wait
+        uint8_t is_patient      # in drain.patient
 
     cdef int append(self, Sink sink) except -1
     cdef int move(self, Py_ssize_t source, Py_ssize_t target) except -1
@@ -66,7 +71,7 @@ cdef class Subscribers:
     cdef int deliver_share(self, Sink sink, Py_ssize_t index) except -1
     cdef int move_to(self, Subscribers target) except -1
     cdef int drop_pending(self) except -1
-    cpdef broadcast(self, bytes message, bint can_wait=*)
+    cpdef broadcast(self, bytes message, bint can_wait=*, int kind=*)
     cdef int demand(self) except -1
     cdef int wait(self) except -1
     cdef int begin_round(self) except -1
@@ -88,6 +93,7 @@ cdef class Sink(Timed):
         readonly bint closed
         bint failed
         bint ping_outstanding
+        bint was_pinged         # a ping before this one has been answered: the first is not measured
         list messages           # not framed yet; None = none
         list frames             # framed, in order, before messages; None = none
         readonly Py_ssize_t queued  # bytes in messages and frames
@@ -96,7 +102,7 @@ cdef class Sink(Timed):
         double ping_interval, pong_timeout
         double ping_at, pong_by, write_by, wake_at  # deadlines on the wheel's clock; 0 = none
 
-    cpdef send(self, bytes message)
+    cpdef send(self, bytes message, int kind=*)
     cpdef send_frame(self, bytes frame)
     cpdef bint pong(self) except -1
     cdef int queue_frame(self, bytes frame) except -1
@@ -104,6 +110,7 @@ cdef class Sink(Timed):
     cdef int mark(self) except -1
     cdef int allow(self) except -1
     cdef int count(self, Py_ssize_t size) except -1
+    cdef int emptied(self) except -1
     cdef int flush(self) except -1
     cdef int write_rest(self, bytes data, Py_ssize_t sent) except -1
     cdef int reschedule(self) except -1

@@ -39,31 +39,28 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 from centrifast._framing cimport Variant
+from centrifast._metrics cimport CLIENT_PONG, SERVER_PING, UNKNOWN_KIND, Histogram, centrifast_monotonic
 from centrifast._wheel cimport TimingWheel
 
 cdef extern from *:
     """
     #include <errno.h>
     #include <sys/socket.h>
-    #include <time.h>
     #ifdef CENTRIFAST_DEBUG
     #define CENTRIFAST_COUNT 1
     #else
     #define CENTRIFAST_COUNT 0
     #endif
-    static inline double centrifast_monotonic(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-    }
     static inline ssize_t centrifast_send(int fd, const char *data, size_t size) {
         ssize_t sent = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
         return sent < 0 ? 0 : sent; /* an error shows again, and is handled, when the transport writes */
     }
     """
     bint CENTRIFAST_COUNT
-    double centrifast_monotonic() nogil
     ssize_t centrifast_send(int fd, const char *data, size_t size) nogil
+
+ROUND_BOUNDS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Of ``Drain.round_times``, in seconds."""
 
 # Reasons given to on_sink_failed.
 SLOW = 1
@@ -108,6 +105,7 @@ cdef class Drain:
         self.dirty_subscribers = deque()
         self.patient = []
         self.failed = []
+        self.round_times = Histogram(ROUND_BOUNDS, True)
 
     def __dealloc__(self):
         free(self.writable)
@@ -117,6 +115,11 @@ cdef class Drain:
         """Whether nothing is waiting to be written (what a blocked sink keeps does not count)."""
         return not self.dirty_sinks and not self.dirty_subscribers and not self.patient and not self.failed
 
+    @property
+    def length(self):
+        """Outboxes and arrays that wait for their turn, those with what can wait included."""
+        return PyList_GET_SIZE(self.dirty_sinks) + len(self.dirty_subscribers) + PyList_GET_SIZE(self.patient)
+
     def release(self):
         """Write what could wait as well; to be called some times a second."""
         cdef Subscribers subscribers
@@ -124,6 +127,7 @@ cdef class Drain:
         for subscribers in patient:
             subscribers.is_patient = False
             if subscribers.pending:
+                subscribers.demanded_at = centrifast_monotonic()
                 subscribers.demand()
 
     cdef int schedule(self) except -1:
@@ -365,8 +369,8 @@ cdef class Subscribers:
         self.pending_size = 0
         return 0
 
-    cpdef broadcast(self, bytes message, bint can_wait=False):
-        """Give *message* to every member: one append, however many they are.
+    cpdef broadcast(self, bytes message, bint can_wait=False, int kind=UNKNOWN_KIND):
+        """Give *message* to every member: one append, however many they are. *kind* is for the count.
 
         If it *can_wait* and the members are many, it leaves with the next message that can not, or with ``release``:
         when 2,000 clients enter a room that tells all of all, each join would cost one send per member.
@@ -374,9 +378,10 @@ cdef class Subscribers:
         cdef Sink sink
         if self.late is not None:
             for sink in self.late:
-                sink.send(message)
+                sink.send(message, kind)
         if self.size == self.holes:
             return
+        self.variant.count_sent(kind, self.size - self.holes, PyBytes_GET_SIZE(message))
         if self.pending is None:
             self.pending = []
         self.pending.append(message)
@@ -387,7 +392,9 @@ cdef class Subscribers:
             if not self.dirty:
                 self.wait()
         else:
-            self.urgent = True
+            if not self.urgent:
+                self.urgent = True
+                self.demanded_at = centrifast_monotonic()
             self.demand()
 
     cdef int demand(self) except -1:
@@ -425,6 +432,7 @@ cdef class Subscribers:
         self.pending_frame = None
         self.pending_framed = 0
         self.round = self.variant.frame(messages)
+        self.round_demanded_at = self.demanded_at
         self.cursor = 0
         self.limit = self.size
         if self.late is not None and self.pending is None:
@@ -484,6 +492,7 @@ cdef class Subscribers:
         if self.cursor < self.limit:
             return 1
         self.round = None
+        self.drain.round_times.note(centrifast_monotonic() - self.round_demanded_at, 0)
         if self.holes:
             self.fill_holes()
         if not self.pending:
@@ -527,10 +536,14 @@ cdef class Sink(Timed):
 
     # -------------------------------------------------------------- outbox
 
-    cpdef send(self, bytes message):
-        """Queue one message; it leaves in this or the next turn of the loop, joined with others in a frame."""
+    cpdef send(self, bytes message, int kind=UNKNOWN_KIND):
+        """Queue one message; it leaves in this or the next turn of the loop, joined with others in a frame.
+
+        *kind* is for the count.
+        """
         if self.closed or self.failed:
             return
+        self.variant.count_sent(kind, 1, PyBytes_GET_SIZE(message))
         if self.messages is None:
             self.messages = []
         self.messages.append(message)
@@ -581,10 +594,18 @@ cdef class Sink(Timed):
     cdef int count(self, Py_ssize_t size) except -1:
         """Account for *size* more bytes waiting (invariant 5)."""
         self.queued += size
+        self.drain.outbox_bytes += size
         if self.queued > self.drain.queue_max_size:
             self.flush()  # many replies in one turn of the loop do not make a client slow
             if self.queued > self.drain.queue_max_size:
                 self.drain.fail(self, SLOW)
+        return 0
+
+    cdef int emptied(self) except -1:
+        """Nothing waits here any more."""
+        self.messages = self.frames = None
+        self.drain.outbox_bytes -= self.queued
+        self.queued = 0
         return 0
 
     cdef int flush(self) except -1:
@@ -598,8 +619,7 @@ cdef class Sink(Timed):
             if self.messages is not None:
                 self.frames.append(self.variant.frame(self.messages))
             data = <bytes>self.frames[0] if PyList_GET_SIZE(self.frames) == 1 else b"".join(self.frames)
-        self.messages = self.frames = None
-        self.queued = 0
+        self.emptied()
         sent = 0
         if self.direct:
             sent = centrifast_send(self.fd, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
@@ -646,8 +666,7 @@ cdef class Sink(Timed):
 
     cpdef drop_queue(self):
         """Forget what waits here; what the transport has taken can not be taken back."""
-        self.messages = self.frames = None
-        self.queued = 0
+        self.emptied()
         self.failed = False
 
     cpdef close(self):
@@ -691,6 +710,10 @@ cdef class Sink(Timed):
             return False
         self.ping_outstanding = False
         self.pong_by = 0
+        self.variant.count_received(CLIENT_PONG, PyBytes_GET_SIZE(self.variant.pong))
+        if self.was_pinged and self.ping_at > 0:  # else no more pings are sent
+            self.variant.round_trips.note(centrifast_monotonic() - (self.ping_at - self.ping_interval), 0)
+        self.was_pinged = True
         return True
 
     cdef int reschedule(self) except -1:
@@ -727,7 +750,7 @@ cdef class Sink(Timed):
             self.ping_outstanding = True
             if self.pong_timeout > 0:
                 self.pong_by = now + self.pong_timeout
-            self.send(self.variant.ping)
+            self.send(self.variant.ping, SERVER_PING)
         if 0 < self.wake_at <= now:
             self.wake_at = 0
             owner.on_sink_wake()

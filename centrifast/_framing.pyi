@@ -1,5 +1,9 @@
 from typing import Self, final
 
+from centrifast._metrics import Histogram
+
+ROUND_TRIP_BOUNDS: tuple[float, ...]
+
 @final
 class Variant:
     @property
@@ -8,9 +12,24 @@ class Variant:
     def ping(self) -> bytes: ...
     @property
     def pong(self) -> bytes: ...
+    @property
+    def transport(self) -> str: ...
+    @property
+    def round_trips(self) -> Histogram: ...
+    @property
+    def closes(self) -> dict[int, int]: ...
     def __new__(
-        cls, name: str, opcode: int, separator: bytes, ping: bytes, pong: bytes, max_messages: int = 16
+        cls,
+        name: str,
+        opcode: int,
+        separator: bytes,
+        ping: bytes,
+        pong: bytes,
+        max_messages: int = 16,
+        transport: str = "websocket",
     ) -> Self: ...
+    def counted(self) -> list[tuple[int, int, int, int]]: ...
+    def count_received(self, kind: int, size: int) -> None: ...
     def frame(self, messages: list[bytes]) -> bytes: ...
 
 def encode_frame(opcode: int, payload: bytes) -> bytes: ...

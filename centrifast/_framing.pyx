@@ -6,6 +6,11 @@ from cpython.list cimport PyList_GET_SIZE
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
+from centrifast._metrics cimport KINDS, Histogram
+
+ROUND_TRIP_BOUNDS = (1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds (server specification 9.3)."""
+
 
 cdef inline Py_ssize_t header_size(Py_ssize_t size) noexcept nogil:
     return 2 if size < 126 else 4 if size < 65536 else 10
@@ -39,16 +44,22 @@ cpdef bytes encode_frame(uint8_t opcode, bytes payload):
 
 @cython.final
 cdef class Variant:
-    """How messages of one encoding are put into WebSocket frames: at most *max_messages* each, *separator* between."""
+    """How messages of one encoding are put into WebSocket frames: at most *max_messages* each, *separator* between.
+
+    It also counts them, for all connections together: *transport* is what metrics call it.
+    """
 
     def __cinit__(self, str name not None, int opcode, bytes separator not None, bytes ping not None,
-                  bytes pong not None, Py_ssize_t max_messages=16):
+                  bytes pong not None, Py_ssize_t max_messages=16, str transport not None="websocket"):
         self.name = name
         self.opcode = 0x80 | opcode
         self.separator = separator
         self.ping = ping
         self.pong = pong
         self.max_messages = max_messages
+        self.transport = transport
+        self.round_trips = Histogram(ROUND_TRIP_BOUNDS)
+        self.closes = {}
 
     @cython.boundscheck(False)  # every index below is under PyList_GET_SIZE(messages), which nothing changes here
     @cython.wraparound(False)
@@ -80,3 +91,31 @@ cdef class Variant:
                 memcpy(target, PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
                 target += PyBytes_GET_SIZE(message)
         return buffer
+
+    cpdef count_received(self, int kind, Py_ssize_t size):
+        """Count one message of *size* bytes from a client."""
+        if not 0 <= kind < KINDS:
+            raise ValueError("no such kind of message")
+        self.traffic.received[kind] += 1
+        self.traffic.received_size[kind] += size
+
+    cdef int count_sent(self, int kind, Py_ssize_t messages, Py_ssize_t size) except -1:
+        """Count as many *messages* of *size* bytes each."""
+        if not 0 <= kind < KINDS:
+            raise ValueError("no such kind of message")
+        self.traffic.sent[kind] += messages
+        self.traffic.sent_size[kind] += messages * size
+        return 0
+
+    cdef int count_close(self, int code) except -1:
+        self.closes[code] = self.closes.get(code, 0) + 1
+        return 0
+
+    def counted(self):
+        """By kind: messages sent, their bytes, messages received, their bytes. Framing is not in it."""
+        cdef int kind
+        return [
+            (self.traffic.sent[kind], self.traffic.sent_size[kind],
+             self.traffic.received[kind], self.traffic.received_size[kind])
+            for kind in range(KINDS)
+        ]

@@ -11,6 +11,7 @@ PACKAGE = ROOT / "centrifast"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli", "__main__"),
+    ("doctor",),
     ("app", "reload"),
     ("endpoints",),
     ("server", "api", "transports"),
@@ -22,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("auth", "hub", "engine"),
     ("delivery",),
     ("metrics",),
-    ("protocol", "_channel", "_core", "_fossil", "_framing", "_wheel"),
+    ("protocol", "_channel", "_core", "_fossil", "_framing", "_metrics", "_wheel"),
     ("channels",),
     ("config",),
     ("background",),

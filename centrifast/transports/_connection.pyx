@@ -264,6 +264,7 @@ cdef class Connection(WSListener):
         if not flush or self.sink.queued > self.settings.drain.queue_max_size:
             self.sink.drop_queue()
         self.sink.send_frame(encode_frame(OPCODE_CLOSE, bytes(((code >> 8) & 255, code & 255)) + reason))
+        self.variant.count_close(code)
         self.sink.wake_in(WEBSOCKET_CLOSE_TIMEOUT)
         self.underlying.resume_reading()
 
