@@ -116,3 +116,24 @@ LOG_BATCH_SIZE = 64 * KIB
 
 LOG_END_TIMEOUT = 1.0
 """Seconds the end of the process waits for the last lines of the log."""
+
+TAPS_AT_ONCE = 32
+"""Tails open at the same time; each looks at every publication."""
+
+TAP_SESSIONS = 100
+"""Sessions of a watched user that are asked whether they are subscribed, for every publication; 0.1 µs each."""
+
+TAP_COMMANDS = 1000
+"""Commands remembered while taps are open, to tell how long their replies took."""
+
+TAIL_PAYLOAD_SIZE = 4 * KIB
+"""Bytes of a payload that a tail shows; of a longer one the beginning."""
+
+TAIL_LINE_SIZE = 64 * KIB
+"""Bytes of a line of a tail; of a longer one only what is known without payloads."""
+
+TAIL_ENTRIES = 16
+"""Entries of a list or map inside a request or result that a tail shows."""
+
+TAIL_ALIVE_INTERVAL = 25.0
+"""Seconds between two signs of life of a tail: proxies end what is quiet for a minute."""

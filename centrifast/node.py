@@ -78,8 +78,11 @@ class Node:
             self._losses,
             self._watch,
             self._background,
+            clock,
             recovery_limit=config.client.recovery_max_publication_limit,
         )
+        self.taps = self.subscriptions.taps
+        self.open_taps = self.taps.open
         self.recovered = RecoveredCache()
         self._started_at = clock.monotonic()
 

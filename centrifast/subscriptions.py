@@ -16,6 +16,7 @@ from centrifast import log
 from centrifast._channel import Channel
 from centrifast.background import Background
 from centrifast.catch_up import CatchUp, CatchUps
+from centrifast.clock import Clock
 from centrifast.delivery import Deliverer, Delivery, Outcome
 from centrifast.engine.contract import (
     NO_HISTORY,
@@ -38,6 +39,7 @@ from centrifast.positions import Losses, PositionWatch, lose_all
 from centrifast.protocol.forms import info_to_wire
 from centrifast.protocol.wire import Join, Leave, Push
 from centrifast.recovery import HoleError, Recovery, only_position, recover_cache, recover_stream
+from centrifast.taps import Taps
 
 
 class Resume(Struct, frozen=True):
@@ -74,6 +76,7 @@ class Subscriptions:
         losses: Losses,
         watch: PositionWatch,
         background: Background,
+        clock: Clock,
         *,
         recovery_limit: int,
     ) -> None:
@@ -87,6 +90,8 @@ class Subscriptions:
         self._interest = Interest(engine.broker, hub.channels)
         self._catch_ups = CatchUps()
         self._end_is_near = False
+        self.taps = Taps(hub, self._interest, background, clock)
+        self._open_taps = self.taps.open
 
     def expect_end(self) -> None:
         """All clients of this node are about to be disconnected: from here on none is told who comes and goes.
@@ -210,14 +215,20 @@ class Subscriptions:
         core = self._hub.channels.get(channel)
         if core is not None:
             self._act_on(core, self._deliverer.publish(core, publication, position, previous))
+        if self._open_taps:
+            self.taps.on_publication(channel, publication, position)
 
     def on_join(self, channel: str, info: ClientInfo) -> None:
         """Those who want to know are told."""
         self._tell(channel, Push(channel=channel, join=Join(info_to_wire(info))))
+        if self._open_taps:
+            self.taps.on_member(channel, info, joined=True)
 
     def on_leave(self, channel: str, info: ClientInfo) -> None:
         """Those who want to know are told."""
         self._tell(channel, Push(channel=channel, leave=Leave(info_to_wire(info))))
+        if self._open_taps:
+            self.taps.on_member(channel, info, joined=False)
 
     def _tell(self, channel: str, push: Push) -> None:
         core = self._hub.channels.get(channel)

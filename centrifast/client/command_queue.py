@@ -35,6 +35,7 @@ from centrifast.errors import ClientError, Disconnect, ErrorCode
 from centrifast.limits import COMMAND_BACKLOG_SIZE, COMMAND_SLICE, FAILED_CONNECT_LINGER, UNSUBSCRIBE_WAIT
 from centrifast.protocol import wire
 from centrifast.protocol.codec import MalformedError
+from centrifast.protocol.frame_types import CLIENT_PONG, kind_of
 from centrifast.protocol.wire import Command, Reply
 
 if TYPE_CHECKING:
@@ -225,8 +226,13 @@ class CommandQueue:
 
 def decode(session: "Session", frame: bytes) -> Iterator[Command]:
     """The commands of *frame*, each decoded when it is asked for; what is malformed ends the session (3501)."""
+    count = session.sink.variant.count_received
     try:
-        yield from session.codec.decode(frame)
+        for command, size in session.codec.decode(frame):
+            kind = kind_of(command)
+            if kind != CLIENT_PONG:  # the sink counts those it waits for
+                count(kind, size)
+            yield command
     except MalformedError as malformed:
         log.info("client sent something malformed", client=session.client, detail=str(malformed))
         session.disconnect(errors.BAD_REQUEST_DISCONNECT)
@@ -234,6 +240,8 @@ def decode(session: "Session", frame: bytes) -> Iterator[Command]:
 
 async def serve(session: "Session", command: Command) -> None:
     """One command, from the checks that hold for all (client protocol 3.1) to its reply."""
+    if session.node.open_taps:
+        session.node.taps.on_command(session, command)
     try:
         if session.state is State.CONNECTING and command.connect is None:
             raise Disconnect(errors.BAD_REQUEST_DISCONNECT)

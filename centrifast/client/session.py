@@ -88,6 +88,8 @@ class Session:
 
     def on_closed(self) -> None:
         """The peer is gone or going."""
+        if self.node.open_taps and self.state is not State.CLOSED:
+            self.node.taps.on_disconnected(self, errors.CONNECTION_CLOSED)
         self._end(deliver=False)
 
     # ------------------------------------------------ called by the server
@@ -105,6 +107,8 @@ class Session:
             self.disconnect(errors.INAPPROPRIATE_PROTOCOL)
         else:
             self._transport.sink.send(message)
+            if self.node.open_taps:
+                self.node.taps.on_sent(self, reply, len(message))
 
     def push(self, push: Push) -> None:
         """Queue an asynchronous message."""
@@ -119,6 +123,8 @@ class Session:
         """End the connection: leave everything, flush, close (client protocol 5.4)."""
         if self.state is State.CLOSED:
             return
+        if self.node.open_taps:
+            self.node.taps.on_disconnected(self, disconnect)
         self._end(deliver=flush)
         log.debug("client disconnected", client=self.client, user=self.user, code=disconnect.code)
         close_with(self._transport, disconnect, flush=flush)
@@ -152,6 +158,8 @@ class Session:
         """Be known, under the identity that connect found."""
         self.state = State.CONNECTED
         self.node.hub.add_client(self)
+        if self.node.open_taps:
+            self.node.taps.on_connected(self, self._transport.remote_address)
         self.schedule_wake()
 
     def refresh(self, expire_at: float, info: bytes) -> None:
