@@ -11,7 +11,8 @@ class Admission:
     """Keeps ``client.connection_limit`` and ``client.connection_rate_limit``."""
 
     def __init__(self, config: ClientConfig, clock: Clock, hub: Hub) -> None:
-        self._limit = config.connection_limit
+        self.limit = config.connection_limit
+        """Connections of this node, 0 = any number; a reload may change it."""
         self._clock = clock
         self._hub = hub
         self._rate = RateLimit(config.connection_rate_limit, clock.monotonic())
@@ -22,11 +23,11 @@ class Admission:
         now = self._clock.monotonic()
         if not self._rate.take(now):
             return False
-        if self._limit <= 0 or len(self._hub.clients) < self._limit:
+        if self.limit <= 0 or len(self._hub.clients) < self.limit:
             return True
         if now - self._logged_at >= CONNECTION_LIMIT_LOG_INTERVAL:
             self._logged_at = now
-            log.warn("connection limit reached", limit=self._limit)
+            log.warn("connection limit reached", limit=self.limit)
         return False
 
 

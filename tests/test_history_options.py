@@ -27,3 +27,9 @@ def test_each_namespace_is_looked_at_once() -> None:
     first, second = (ChannelOptions(history_size=size, history_ttl=10.0) for size in (5, 6))
     assert rules.of(first) is rules.of(first)
     assert (rules.of(first).size, rules.of(second).size) == (5, 6)
+
+
+def test_options_that_are_gone_are_never_taken_for_others() -> None:
+    rules = HistoryRules(ChannelConfig())
+    for size in range(1, 200):  # each would get the id of the one before
+        assert rules.of(ChannelOptions(history_size=size, history_ttl=10.0)).size == size

@@ -65,6 +65,9 @@ class Keys(Protocol):
         KeysUnavailableError if there is no telling.
         """
 
+    async def drain(self) -> None:
+        """Return when nobody waits here any more; nobody comes any more."""
+
     async def close(self) -> None:
         """Let go of connections and tasks."""
 
@@ -138,6 +141,9 @@ class StaticKeys:
             if candidate.fits(token, now):
                 return
         raise InvalidTokenError("wrong signature")
+
+    async def drain(self) -> None:
+        """See ``Keys.drain``; nobody ever waits."""
 
     async def close(self) -> None:
         """See ``Keys.close``; nothing is open."""

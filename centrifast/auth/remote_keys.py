@@ -100,13 +100,21 @@ class RemoteKeys:
             raise InvalidTokenError("wrong signature")
         key.until = self._clock.monotonic() + KEY_LIFETIME
 
+    async def drain(self) -> None:
+        """See ``Keys.drain``: whoever waits, waits for a fetch, and for no second one."""
+        while fetches := self._fetches():
+            await asyncio.wait(fetches)
+
     async def close(self) -> None:
         """End fetches and connections; who still waits is cancelled."""
-        fetches = [keys.fetching for keys in self._key_sets.values() if keys.fetching is not None]
+        fetches = self._fetches()
         for fetch in fetches:
             fetch.cancel()
         await asyncio.gather(*fetches, return_exceptions=True)
         await self._fetcher.close()
+
+    def _fetches(self) -> "list[asyncio.Task[str]]":
+        return [keys.fetching for keys in self._key_sets.values() if keys.fetching is not None]
 
     def _key_set(self, url: str) -> KeySet:
         keys = self._key_sets.pop(url, None)

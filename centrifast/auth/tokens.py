@@ -88,6 +88,11 @@ class TokenVerifier:
             override=options.override,
         )
 
+    async def drain(self) -> None:
+        """Return when no token waits for a key any more, for a verifier that gets no new ones."""
+        if self._keys is not None:
+            await self._keys.drain()
+
     async def close(self) -> None:
         """Let go of what fetches keys; may be called twice."""
         if self._keys is not None:

@@ -423,3 +423,21 @@ def test_closing_ends_a_pause() -> None:
         assert provider.clock.timers == 0
 
     providing(work)
+
+
+def test_draining_lets_those_who_wait_have_their_answer() -> None:
+    async def work(provider: Provider) -> None:
+        await provider.keys.drain()
+        provider.server.publish([jwk_of(RSA, "a")])
+        provider.server.may_answer.clear()
+        asking = await waiting(provider.outcome(RSA, "RS256", "a", realm="one"))
+        await provider.asked()
+        draining = asyncio.ensure_future(provider.keys.drain())
+        await asyncio.sleep(0)
+        assert not draining.done()
+        provider.server.may_answer.set()
+        await draining
+        await provider.keys.close()
+        assert await asking == ""
+
+    providing(work, "/{{realm}}/keys")
