@@ -7,8 +7,8 @@ from pathlib import Path
 from centrifast import log
 from centrifast.config.error import ConfigError
 from centrifast.config.loader import FlagValue, LoadedConfig, load, load_dotenv
-from centrifast.config.suggest import explain_key, explain_variable
-from centrifast.config.validate import refuse_unsupported, start_warnings, validate
+from centrifast.config.suggest import advice_on, advice_on_variable, explain_key
+from centrifast.config.validate import refuse_unsupported, start_warnings, validate, validate_start
 
 
 def run_server(path: str, flags: Mapping[str, FlagValue], *, strict: bool) -> int:
@@ -27,6 +27,7 @@ def run_server(path: str, flags: Mapping[str, FlagValue], *, strict: bool) -> in
             log.warn("unknown log level, using info", level=loaded.config.log.level)
         report_unknown(loaded, strict=strict)
         validate(loaded.config)
+        validate_start(loaded.config)
         for warning in (*refuse_unsupported(loaded.config), *start_warnings(loaded.config)):
             log.warn("configuration", detail=warning)
     except (ConfigError, OSError) as error:
@@ -38,13 +39,12 @@ def run_server(path: str, flags: Mapping[str, FlagValue], *, strict: bool) -> in
 
 
 def report_unknown(loaded: LoadedConfig, *, strict: bool) -> None:
-    """Name all unknown keys in one warning, all unknown variables in another."""
-    keys = ", ".join(map(explain_key, loaded.unknown_keys))
-    if keys and strict:
-        raise ConfigError(f"unknown keys in configuration file: {keys}")
-    if keys:
-        log.warn("unknown keys in configuration file", keys=keys)
-    if loaded.unknown_env:
-        log.warn(
-            "unknown variables in environment", vars=", ".join(map(explain_variable, loaded.unknown_env))
+    """Warn of each unknown key and each unknown variable, with what was probably meant (server specification 1.6)."""
+    if loaded.unknown and strict:
+        raise ConfigError(
+            f"unknown keys in configuration file: {', '.join(map(explain_key, loaded.unknown))}"
         )
+    for key in loaded.unknown:
+        log.warn("unknown key in configuration file", key=key, hint=advice_on(key))
+    for name in loaded.unknown_env:
+        log.warn("unknown var in environment", var=name, hint=advice_on_variable(name, loaded.known_env))

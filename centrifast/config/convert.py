@@ -15,6 +15,8 @@ from centrifast.config.option import Kind
 TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 LEADING_ZERO = re.compile(r"[-+]?0[0-7_]+")
+LIMIT = 2**63
+"""Whole numbers have 64 bits, also as nanoseconds."""
 
 
 def parse_bool(text: str) -> bool:
@@ -29,9 +31,17 @@ def parse_bool(text: str) -> bool:
 def parse_int(text: str) -> int:
     """Read decimal, ``0x``, ``0o``, ``0b``, and, as Go does, octal after a leading zero."""
     try:
-        return int(text, 8 if LEADING_ZERO.fullmatch(text) else 0)
+        number = int(text, 8 if LEADING_ZERO.fullmatch(text) else 0)
     except ValueError:
-        raise ValueError(f"expected a whole number, got {text!r}") from None
+        raise ValueError(f"expected a whole number, got {text[:100]!r}") from None
+    return within_limit(number)
+
+
+def within_limit(number: float) -> int:
+    """Cut a fraction off a number that fits into 64 bits."""
+    if not -LIMIT <= number < LIMIT:
+        raise ValueError("the number is too large; whole numbers have 64 bits")
+    return int(number)
 
 
 def weak_bool(value: object) -> bool:
@@ -45,10 +55,8 @@ def weak_bool(value: object) -> bool:
 
 def weak_int(value: object) -> int:
     """Read a whole number, also from a fraction (cut off), a text or a boolean."""
-    if isinstance(value, bool | int):
-        return int(value)
-    if isinstance(value, float) and math.isfinite(value):
-        return int(value)
+    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return within_limit(value)
     if isinstance(value, str):
         return parse_int(value) if value else 0
     raise ValueError(f"expected a whole number, got {describe(value)}")
@@ -60,7 +68,7 @@ def weak_str(value: object) -> str:
         return value
     if isinstance(value, bool | int):
         return str(int(value))
-    if isinstance(value, float):
+    if isinstance(value, float) and math.isfinite(value):
         return str(int(value)) if value.is_integer() else str(value)
     raise ValueError(f"expected a text, got {describe(value)}")
 
@@ -69,8 +77,9 @@ def weak_duration(value: object) -> float:
     """Read a duration; a bare number is nanoseconds."""
     if isinstance(value, str):
         return parse_duration(value) if value else 0.0
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return int(value) / 1e9
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if whole or (isinstance(value, float) and math.isfinite(value)):
+        return within_limit(value) / 1e9  # type: ignore[arg-type]
     raise ValueError(f"expected a duration such as 10s, got {describe(value)}")
 
 
@@ -100,6 +109,8 @@ def weak_map(value: object) -> Mapping[str, str]:
 
 def map_value(key: str, value: object) -> str:
     """Read one value of a map; an object here is what a dotted key has become."""
+    if value is None:
+        return ""
     if isinstance(value, dict):
         raise ValueError(f"{key!r} must be a text; for a key with a dot write a list of {{key, value}}")
     return weak_str(value)

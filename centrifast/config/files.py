@@ -56,7 +56,7 @@ def read_tree(path: Path) -> dict[str, object]:
         parsed = parse(text) if text.strip() else {}
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     if parsed is None:
         return {}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from centrifast.config.regex import compile_pattern
-from centrifast.config.schema import ChannelOptions, Config, RpcOptions
+from centrifast.config.schema import ChannelOptions, Config
 
 NAME = re.compile(r"[-a-zA-Z0-9_.]{2,}", re.ASCII)
 WHOLE_SECONDS = ("history_ttl", "history_meta_ttl")
@@ -12,12 +12,6 @@ PROXIES_EXCLUDED_BY_STREAM = (
     "subscribe_proxy_enabled",
     "publish_proxy_enabled",
     "sub_refresh_proxy_enabled",
-)
-PROXY_NAMES = (
-    "subscribe_proxy_name",
-    "publish_proxy_name",
-    "sub_refresh_proxy_name",
-    "subscribe_stream_proxy_name",
 )
 
 
@@ -29,8 +23,8 @@ def check(config: Config) -> Iterator[str]:
     yield from check_names("channel.namespaces", (namespace.name for namespace in channel.namespaces))
     yield from check_names("rpc.namespaces", (namespace.name for namespace in config.rpc.namespaces))
     for path, options in option_sets(config):
-        yield from (f"{path}: {problem}" for problem in check_options(options, config))
-    yield from check_rpc_proxies(config)
+        problems = check_options(options, config.channel.history_meta_ttl)
+        yield from (f"{path}: {problem}" for problem in problems)
     yield from check_personal_channel(config)
 
 
@@ -55,9 +49,9 @@ def check_names(path: str, names: Iterable[str]) -> Iterator[str]:
         seen.add(name)
 
 
-def check_options(options: ChannelOptions, config: Config) -> Iterator[str]:
+def check_options(options: ChannelOptions, default_meta_ttl: float) -> Iterator[str]:
     """Rules inside one set of channel options."""
-    yield from check_history(options, config.channel.history_meta_ttl)
+    yield from check_history(options, default_meta_ttl)
     if options.channel_regex:
         try:
             compile_pattern(options.channel_regex)
@@ -67,13 +61,6 @@ def check_options(options: ChannelOptions, config: Config) -> Iterator[str]:
         for name in PROXIES_EXCLUDED_BY_STREAM:
             if getattr(options, name):
                 yield f"{name} cannot be combined with subscribe_stream_proxy_enabled"
-    known = proxy_names(config)
-    named = {name: getattr(options, name) for name in PROXY_NAMES}
-    named["map.publish_proxy_name"] = options.map.publish_proxy_name
-    named["map.remove_proxy_name"] = options.map.remove_proxy_name
-    for name, proxy in named.items():
-        if proxy not in known:
-            yield f"{name}: no proxy is called {proxy!r}; add it to `proxies`"
 
 
 def check_history(options: ChannelOptions, default_meta_ttl: float) -> Iterator[str]:
@@ -94,16 +81,6 @@ def check_history(options: ChannelOptions, default_meta_ttl: float) -> Iterator[
 def proxy_names(config: Config) -> set[str]:
     """Return the names a ``*_proxy_name`` may have."""
     return {"default", *(proxy.name for proxy in config.proxies)}
-
-
-def check_rpc_proxies(config: Config) -> Iterator[str]:
-    """Proxies that RPC methods refer to exist."""
-    known = proxy_names(config)
-    places: list[tuple[str, RpcOptions]] = [("rpc.without_namespace", config.rpc.without_namespace)]
-    places += [(f"rpc.namespaces.[{index}]", found) for index, found in enumerate(config.rpc.namespaces)]
-    for path, options in places:
-        if options.proxy_name not in known:
-            yield f"{path}.proxy_name: no proxy is called {options.proxy_name!r}; add it to `proxies`"
 
 
 def check_personal_channel(config: Config) -> Iterator[str]:

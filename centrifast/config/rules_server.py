@@ -1,16 +1,13 @@
-"""What options of listeners, clients and proxies must fulfil together (server specification 1.7)."""
+"""What options of listeners and clients must fulfil together (server specification 1.7)."""
 
-import re
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 
-from centrifast.config.rules_channel import check_names
-from centrifast.config.rules_token import check_token
+from centrifast.config.rules_proxy import check_reason
+from centrifast.config.rules_token import check_claim
 from centrifast.config.schema import Config, TlsConfig
 from centrifast.glob import Glob
-from centrifast.limits import CLOSE_REASON_SIZE
 
-CONSUMER_NAME = re.compile(r"[a-zA-Z0-9_]{2,}", re.ASCII)
 HIGHEST_PORT = 65535
 
 
@@ -18,12 +15,11 @@ def check(config: Config) -> Iterator[str]:
     """Give a sentence for each rule that is broken."""
     yield from check_listeners(config)
     yield from check_endpoints(config)
-    yield from check_token("client.token", config.client.token)
-    yield from check_token("client.subscription_token", config.client.subscription_token)
-    yield from check_pings(config)
+    yield from check_claim("client.token", config.client.token)
+    yield from check_claim("client.subscription_token", config.client.subscription_token)
     yield from check_origins(config)
-    yield from check_proxies(config)
-    yield from check_consumers(config)
+    if config.client.presence_update_interval < 1:
+        yield "client.presence_update_interval must be at least 1s"
     yield from check_transforms(config)
     if config.shutdown.disconnect_spread > config.shutdown.timeout:
         yield "shutdown.disconnect_spread must not be greater than shutdown.timeout"
@@ -98,17 +94,6 @@ def check_endpoints(config: Config) -> Iterator[str]:
         served.setdefault(place, section)
 
 
-def check_pings(config: Config) -> Iterator[str]:
-    """A pong must be due before the next ping; only when there are both."""
-    client = config.client
-    if client.ping_interval == 0:
-        yield 'client.ping_interval must not be 0; write "-1s" for no pings'
-    if client.presence_update_interval < 1:
-        yield "client.presence_update_interval must be at least 1s"
-    if 0 < client.ping_interval <= client.pong_timeout:
-        yield "client.ping_interval must be greater than client.pong_timeout"
-
-
 def check_origins(config: Config) -> Iterator[str]:
     """Origins are valid patterns."""
     for index, pattern in enumerate(config.client.allowed_origins):
@@ -116,38 +101,6 @@ def check_origins(config: Config) -> Iterator[str]:
             Glob(pattern.lower())
         except ValueError as error:
             yield f"client.allowed_origins.[{index}]: {error}"
-
-
-def check_proxies(config: Config) -> Iterator[str]:
-    """Named proxies can be told apart and called."""
-    yield from check_names("proxies", (proxy.name for proxy in config.proxies))
-    for index, proxy in enumerate(config.proxies):
-        if proxy.name == "default":
-            yield f"proxies.[{index}].name: `default` stands for the proxy of each kind of event"
-        if not proxy.endpoint:
-            yield f"proxies.[{index}].endpoint must be set"
-        if not proxy.timeout:
-            yield f"proxies.[{index}].timeout must not be 0"
-        for number, transform in enumerate(proxy.http.status_to_code_transforms):
-            path = f"proxies.[{index}].http.status_to_code_transforms.[{number}]"
-            if not transform.status_code:
-                yield f"{path}.status_code must be set"
-            if bool(transform.to_error.code) == bool(transform.to_disconnect.code):
-                yield f"{path}: set exactly one of to_error.code and to_disconnect.code"
-            yield from check_reason(f"{path}.to_error.message", transform.to_error.message)
-            yield from check_reason(f"{path}.to_disconnect.reason", transform.to_disconnect.reason)
-
-
-def check_consumers(config: Config) -> Iterator[str]:
-    """Names of consumers are well formed and differ."""
-    seen = set()
-    for index, consumer in enumerate(config.consumers):
-        path = f"consumers.[{index}].name"
-        if not CONSUMER_NAME.fullmatch(consumer.name):
-            yield f"{path}: {consumer.name!r} is not valid; use two or more letters, digits, underscores"
-        if consumer.name in seen:
-            yield f"{path}: {consumer.name!r} is used twice; names must be unique"
-        seen.add(consumer.name)
 
 
 def check_transforms(config: Config) -> Iterator[str]:
@@ -167,9 +120,3 @@ def check_transforms(config: Config) -> Iterator[str]:
                 yield f"{section}.[{index}].code must be set"
             if not answer.to.status_code:
                 yield f"{section}.[{index}].to.status_code must be set"
-
-
-def check_reason(path: str, text: str) -> Iterator[str]:
-    """A text for a close frame fits into it."""
-    if not text.isascii() or len(text) > CLOSE_REASON_SIZE:
-        yield f"{path} must be ASCII, at most {CLOSE_REASON_SIZE} characters"

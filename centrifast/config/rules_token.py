@@ -10,10 +10,14 @@ from centrifast.config.schema import TokenConfig
 CLAIM = re.compile(r"[a-zA-Z_]*", re.ASCII)
 
 
-def check_token(path: str, token: TokenConfig) -> Iterator[str]:
-    """Give a sentence for each rule that is broken; *path* is the section's."""
+def check_claim(path: str, token: TokenConfig) -> Iterator[str]:
+    """The name of a claim is one; *path* is the section's."""
     if not CLAIM.fullmatch(token.user_id_claim):
         yield f"{path}.user_id_claim: use letters and underscores only"
+
+
+def check_token(path: str, token: TokenConfig) -> Iterator[str]:
+    """Give a sentence for each rule about patterns and key sets that is broken; these count at the start."""
     patterns = {}
     for name, text, pattern in (
         ("audience", token.audience, token.audience_regex),

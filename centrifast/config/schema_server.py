@@ -74,6 +74,9 @@ class HttpApiConfig:
     max_request_body_size: int = option(
         0, "Limit of one request; 0 = the limit built in.", unit="bytes", min=0, extension=True
     )
+    tail_enabled: bool = option(
+        False, "Serve `tail`, which shows a channel's or a user's traffic with its payloads.", extension=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,9 @@ class GrpcApiConfig:
     """Server API over gRPC."""
 
     enabled: bool = option(False, "Serve the gRPC API.", support=Support.REFUSED)
-    error_mode: str = option("", "Empty = errors in the reply; `transport` = as gRPC status.")
+    error_mode: str = option(
+        "", "Empty = errors in the reply; `transport` = as gRPC status.", choices=ERROR_MODES
+    )
     address: str = option("", "Host to bind.")
     port: int = option(10000, "Port of the gRPC API.", min=0, max=65535)
     tls: TlsConfig = section(TlsConfig, "TLS of the listener.")

@@ -3,55 +3,28 @@
 import difflib
 import functools
 import re
+from collections.abc import Collection, Iterator
 
 from centrifast.config.environment import PREFIXES
-from centrifast.config.option import Kind, walk
-from centrifast.config.schema import Config
+from centrifast.config.old_names import ADVICE, CHANNEL_RENAMED, CONSUMER_ADVICE, RENAMED, SWITCHES
+from centrifast.config.option import Kind, options_of, walk
+from centrifast.config.schema import ChannelOptions, Config
 
-OLD_KEYS = {
-    "secret": "client.token.hmac_secret_key",
-    "token_hmac_secret_key": "client.token.hmac_secret_key",
-    "allowed_origins": "client.allowed_origins",
-    "api_key": "http_api.key",
-    "admin_password": "admin.password",
-    "admin_secret": "admin.secret",
-    "namespaces": "channel.namespaces",
-    "channel_max_length": "channel.max_length",
-    "channel_private_prefix": "channel.private_prefix",
-    "channel_namespace_boundary": "channel.namespace_boundary",
-    "channel_user_boundary": "channel.user_boundary",
-    "channel_user_separator": "channel.user_separator",
-    "user_personal_channel_namespace": (
-        "client.subscribe_to_user_personal_channel.personal_channel_namespace"
-    ),
-    "user_subscribe_to_personal": "client.subscribe_to_user_personal_channel.enabled",
-    "redis_host": "engine.redis.address",
-    "redis_port": "engine.redis.address",
-    "redis_url": "engine.redis.address",
-    "redis_password": "engine.redis.password",
-    "redis_db": "engine.redis.db",
-}
-"""Top-level keys of Centrifugo 1 to 5 and the option that does their work (server specification 10.2)."""
-
-OLD_CHANNEL_KEYS = {
-    "anonymous": "allow_subscribe_for_anonymous",
-    "publish": "allow_publish_for_client",
-    "subscribe_to_publish": "allow_publish_for_subscriber",
-    "presence_disable_for_client": "allow_presence_for_subscriber",
-    "history_lifetime": "history_ttl",
-    "history_disable_for_client": "allow_history_for_subscriber",
-    "recover": "force_recovery",
-    "history_recover": "force_recovery",
-    "position": "force_positioning",
-    "protected": "allow_subscribe_for_client",
-    "server_side": "allow_subscribe_for_client",
-    "proxy_subscribe": "subscribe_proxy_enabled",
-    "proxy_publish": "publish_proxy_enabled",
-}
-"""The same for channel options, which stood at the top level and in namespaces."""
+OLDER = "an option of an older version;"
 
 INDEX = re.compile(r"\.\[\d+\]")
 NAMESPACE = re.compile(r"channel\.(namespaces\.\[\d+\]|without_namespace)\.")
+OLD_NAMESPACE = re.compile(r"namespaces\.\[\d+\]\.")
+CONSUMER_DISABLED = re.compile(r"consumers\.\[\d+\]\.disabled")
+
+NEAR = 0.68
+"""Likeness of names in one section, 0 to 1; below it a suggestion misleads more often than it helps."""
+
+NEAR_PATH = 0.85
+"""The same for whole paths, which share long beginnings."""
+
+FEW = 4
+"""Places an option name may have to be suggested for a key that stands in the wrong section."""
 
 
 @functools.cache
@@ -60,39 +33,130 @@ def known_paths() -> tuple[str, ...]:
     return tuple(path for path, _ in sorted(walk(Config), key=lambda known: known[1].facts.support))
 
 
+@functools.cache
+def joined_paths() -> dict[str, str]:
+    """Return the paths by how older versions and the environment write them: ``client_channel_limit``."""
+    return {path.replace(".", "_"): path for path in reversed(known_paths()) if "[]" not in path}
+
+
+@functools.cache
+def channel_options() -> frozenset[str]:
+    """Return the names of all channel options."""
+    return frozenset(option.name for option in options_of(ChannelOptions))
+
+
 def explain_key(key: str) -> str:
-    """Return an unknown key with what was probably meant, in the same section if possible."""
-    old = old_key(key)
-    if old is not None:
-        return f"`{key}` (an option of an older version; use `{old}`)"
-    section, _, name = INDEX.sub("[]", key).rpartition(".")
-    siblings = {path.rpartition(".")[2] for path in known_paths() if path.rpartition(".")[0] == section}
-    close = difflib.get_close_matches(name, siblings, 1)
-    if close:
-        return f"`{key}` (did you mean `{close[0]}`?)"
-    elsewhere = [path for path in known_paths() if path.rpartition(".")[2] == name]
-    elsewhere = elsewhere or difflib.get_close_matches(INDEX.sub("[]", key), known_paths(), 1)
-    return f"`{key}` (did you mean `{elsewhere[0]}`?)" if elsewhere else f"`{key}`"
+    """Return an unknown key with what was probably meant."""
+    advice = advice_on(key)
+    return f"`{key}` ({advice})" if advice else f"`{key}`"
 
 
-def old_key(key: str) -> str | None:
-    """Return the option that does the work of a key of an older version."""
-    namespace = NAMESPACE.match(key)
+def advice_on(key: str) -> str:
+    """Return what to do about an unknown key; empty for one like no other."""
+    old = old_advice(key)
+    if old:
+        return f"{OLDER} {old}"
+    close = closest(key)
+    return f"did you mean `{close}`?" if close else ""
+
+
+def old_advice(key: str) -> str:
+    """Return what does the work of an option of an older version; empty for one that never was."""
+    namespace = NAMESPACE.match(key) or OLD_NAMESPACE.match(key)
     if namespace:
-        name = key[namespace.end() :]
-        return namespace[0] + OLD_CHANNEL_KEYS[name] if name in OLD_CHANNEL_KEYS else None
-    if key in OLD_CHANNEL_KEYS:
-        return "channel.without_namespace." + OLD_CHANNEL_KEYS[key]
-    return OLD_KEYS.get(key)
+        place, name = namespace[0], key[namespace.end() :]
+        place = place if place.startswith("channel.") else f"channel.{place}"
+    else:
+        place, name = "channel.without_namespace.", key
+    if name in CHANNEL_RENAMED:
+        return f"use `{place}{CHANNEL_RENAMED[name]}`"
+    if name in ADVICE:
+        return ADVICE[name]
+    if namespace:
+        return ""
+    if CONSUMER_DISABLED.fullmatch(key):
+        return CONSUMER_ADVICE
+    if key in RENAMED:
+        return f"use `{RENAMED[key]}`"
+    return f"use `{place}{key}`" if key in channel_options() else ""
 
 
-def explain_variable(name: str) -> str:
-    """Return an unknown variable with what was probably meant."""
+def old_keys_below(key: str, value: object) -> Iterator[str]:
+    """Give the renamed keys inside a list that has moved as a whole, such as ``namespaces``."""
+    if key != "namespaces" or not isinstance(value, list):
+        return
+    for index, item in enumerate(value):
+        for name in item if isinstance(item, dict) else ():
+            path = f"{key}.[{index}].{name}"
+            if old_advice(path):
+                yield path
+
+
+def closest(key: str) -> str:
+    """Return the path most like an unknown key: in the same section if possible; empty when there is none."""
+    plain = INDEX.sub("[]", key)
+    joined = joined_paths().get(plain)
+    if joined:
+        return joined
+    section, _, name = plain.rpartition(".")
+    close = closest_sibling(section, name)
+    if close:
+        return key[: len(key) - len(name)] + close
+    below = [path for path in known_paths() if path.endswith(f".{plain}")]
+    elsewhere = [path for path in known_paths() if path.rpartition(".")[2] == name]
+    if below and (section or len(below) <= FEW):
+        return below[0]
+    if 0 < len(elsewhere) <= FEW:
+        return elsewhere[0]
+    if not section or section in known_paths():
+        return ""
+    near = difflib.get_close_matches(plain, known_paths(), 1, NEAR_PATH)
+    return near[0] if near else ""
+
+
+def closest_sibling(section: str, name: str) -> str:
+    """Return the name in a section most like another: nearly the same, or the same with more words around it."""
+    siblings = {path.rpartition(".")[2] for path in known_paths() if path.rpartition(".")[0] == section}
+    near = difflib.get_close_matches(name, siblings, 1, NEAR)
+    if not near and section:
+        words = f"_{name}_"
+        near = sorted((it for it in siblings if words in f"_{it}_" or f"_{it}_" in words), key=len)
+    return near[0] if near else ""
+
+
+def explain_variable(name: str, known: Collection[str] = ()) -> str:
+    """Return an unknown variable with what was probably meant; *known* are those of this configuration's items."""
+    advice = advice_on_variable(name, known)
+    return f"`{name}` ({advice})" if advice else f"`{name}`"
+
+
+def advice_on_variable(name: str, known: Collection[str] = ()) -> str:
+    """Return what to do about an unknown variable; empty for one like no other."""
     prefix = next(prefix for prefix in PREFIXES if name.startswith(prefix))
-    known = [
-        prefix + path.replace(".", "_").upper()
+    key = name.removeprefix(prefix).lower()
+    new = RENAMED.get(key) or SWITCHES.get(key)
+    if key in CHANNEL_RENAMED:
+        new = f"channel.without_namespace.{CHANNEL_RENAMED[key]}"
+    elif new is None and key in channel_options():
+        new = f"channel.without_namespace.{key}"
+    if new:
+        return f"{OLDER} use `{variable_of(prefix, new)}`"
+    if key in ADVICE:
+        return f"{OLDER} {ADVICE[key]}"
+    candidates = [found for found in known or known_variables(prefix) if found.startswith(prefix)]
+    close = difflib.get_close_matches(name, candidates, 1, NEAR_PATH)
+    return f"did you mean `{close[0]}`?" if close else ""
+
+
+def variable_of(prefix: str, path: str) -> str:
+    """Return the variable of an option."""
+    return prefix + path.replace(".", "_").upper()
+
+
+def known_variables(prefix: str) -> list[str]:
+    """Return the variables that exist whatever the configuration."""
+    return [
+        variable_of(prefix, path)
         for path, option in walk(Config)
         if option.kind is not Kind.SECTION and "[]" not in path
     ]
-    close = difflib.get_close_matches(name, known, 1)
-    return f"`{name}` (did you mean `{close[0]}`?)" if close else f"`{name}`"

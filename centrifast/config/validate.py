@@ -1,12 +1,19 @@
 """Whether a configuration can be run: its rules, what of it is not built, what to warn about at start.
 
-Each rule is a generator of sentences; all broken rules are told at once. ``rules_server`` and
-``rules_channel`` hold those that join several options, the schema itself bounds and choices of single ones.
+Each rule is a generator of sentences; all broken rules are told at once. The ``rules_*`` modules hold those that
+join several options, the schema itself bounds and choices of single ones.
 """
 
 from collections.abc import Iterator
 
-from centrifast.config import rules_channel, rules_server
+from centrifast.config import (
+    rules_channel,
+    rules_consumer,
+    rules_map,
+    rules_proxy,
+    rules_server,
+    rules_start,
+)
 from centrifast.config.duration import format_duration
 from centrifast.config.error import ConfigError
 from centrifast.config.option import Kind, Setting, Support, values_of
@@ -22,10 +29,27 @@ INSECURE = frozenset(
     }
 )
 
+AT_START = frozenset({"engine.type", "http_api.error_mode", "grpc_api.error_mode"})
+"""Options whose choices ``rules_start`` looks at."""
+
 
 def validate(config: Config) -> None:
-    """Raise :exc:`ConfigError` with every rule that is broken, one per line."""
-    problems = [*check_bounds(config), *rules_server.check(config), *rules_channel.check(config)]
+    """Raise :exc:`ConfigError` with every rule that is broken, one per line; for a check, a start and a reload."""
+    problems = [
+        *check_bounds(config),
+        *rules_server.check(config),
+        *rules_proxy.check(config),
+        *rules_consumer.check(config),
+        *rules_channel.check(config),
+        *rules_map.check(config),
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def validate_start(config: Config) -> None:
+    """Raise :exc:`ConfigError` with every broken rule that only a start looks at."""
+    problems = [*rules_start.check(config)]
     if problems:
         raise ConfigError("\n".join(problems))
 
@@ -34,7 +58,7 @@ def check_bounds(config: Config) -> Iterator[str]:
     """Single values are within what the schema declares."""
     for setting in values_of(config):
         facts = setting.option.facts
-        if facts.choices is not None:
+        if facts.choices is not None and setting.path not in AT_START:
             yield from check_choices(setting, facts.choices)
         if isinstance(setting.value, int | float):
             if facts.min is not None and setting.value < facts.min:

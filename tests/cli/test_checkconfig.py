@@ -38,7 +38,7 @@ def test_unknown_keys_are_hints(run: Run, directory: Path) -> None:
     (directory / "config.json").write_text('{"http_server.prt": 1}')
     result = run("checkconfig")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "unknown key `http_server.prt` (did you mean `port`?)\n"
+    assert result.stderr == "unknown key `http_server.prt` (did you mean `http_server.port`?)\n"
 
 
 def test_unknown_keys_fail_a_strict_check(run: Run, directory: Path) -> None:

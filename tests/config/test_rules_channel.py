@@ -44,8 +44,6 @@ def test_what_fits_together_passes(options: dict[str, object]) -> None:
         ({"force_recovery": True}, "force_recovery needs history_size"),
         ({**HISTORY, "force_recovery": True, "auto_cache_recover": True}, "auto_cache_recover needs"),
         ({"channel_regex": "["}, "channel_regex: '\\['"),
-        ({"subscribe_proxy_name": "absent"}, "subscribe_proxy_name: no proxy is called 'absent'"),
-        ({"map": {"publish_proxy_name": "absent"}}, r"map\.publish_proxy_name: no proxy"),
         (
             {"subscribe_stream_proxy_enabled": True, "publish_proxy_enabled": True},
             "publish_proxy_enabled cannot be combined",
@@ -76,20 +74,6 @@ def test_names_are_well_formed_and_unique(section: str) -> None:
     assert len(problems) == 2
     assert problems[0].startswith(f"{section}.namespaces.[0].name: 'a' is not valid")
     assert problems[1].startswith(f"{section}.namespaces.[2].name: 'ok' is used twice")
-
-
-def test_proxies_of_rpc_exist() -> None:
-    tree: dict[str, object] = {
-        "proxies": [{"name": "backend", "endpoint": "http://x"}],
-        "rpc": {
-            "without_namespace": {"proxy_name": "absent"},
-            "namespaces": [{"name": "one", "proxy_name": "backend"}, {"name": "two", "proxy_name": "absent"}],
-        },
-    }
-    assert [problem.split(":")[0] for problem in problems_of(tree)] == [
-        "rpc.without_namespace.proxy_name",
-        "rpc.namespaces.[1].proxy_name",
-    ]
 
 
 def personal(**options: object) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from centrifast.config.rules_token import check_token
+from centrifast.config.rules_token import check_claim, check_token
 from centrifast.config.schema import TokenConfig
 
 TEMPLATE = "https://id.example.com/{{realm}}/keys"
@@ -41,7 +41,6 @@ def test_what_fits_together_passes(config: TokenConfig) -> None:
         ),
         (TokenConfig(audience_regex="["), "client.token.audience_regex: '['"),
         (TokenConfig(issuer_regex="(?!a)("), "client.token.issuer_regex: "),
-        (TokenConfig(user_id_claim="user-id"), "client.token.user_id_claim: use letters"),
         (TokenConfig(jwks_public_endpoint="id.example.com"), "client.token.jwks_public_endpoint must begin"),
         (
             TokenConfig(jwks_public_endpoint=TEMPLATE, issuer_regex="(?P<realm>.*)"),
@@ -57,3 +56,9 @@ def test_what_fits_together_passes(config: TokenConfig) -> None:
 def test_what_does_not_fit_is_told(config: TokenConfig, message: str) -> None:
     (problem,) = check_token("client.token", config)
     assert problem.startswith(message)
+
+
+def test_the_claim_of_the_user_has_a_plain_name() -> None:
+    assert list(check_claim("client.token", TokenConfig(user_id_claim="user_ID"))) == []
+    (problem,) = check_claim("client.token", TokenConfig(user_id_claim="user-id"))
+    assert problem == "client.token.user_id_claim: use letters and underscores only"

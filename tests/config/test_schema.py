@@ -42,13 +42,3 @@ def test_defaults_are_within_their_bounds() -> None:
         if isinstance(found.default, int | float):
             assert found.facts.min is None or found.default >= found.facts.min, path
             assert found.facts.max is None or found.default <= found.facts.max, path
-
-
-def test_extensions_are_few_and_known() -> None:
-    assert [path for path, found in DECLARED if found.facts.extension] == [
-        "http_server.reuse_port",
-        "http_api.max_request_body_size",
-        "quickstart",
-        "quickstart.enabled",
-        "consumers[].redis_list",
-    ]

@@ -4,7 +4,13 @@ import pytest
 
 from centrifast.config.error import ConfigError
 from centrifast.config.schema import Config
-from centrifast.config.validate import refuse_unsupported, start_warnings, unsupported, validate
+from centrifast.config.validate import (
+    refuse_unsupported,
+    start_warnings,
+    unsupported,
+    validate,
+    validate_start,
+)
 from tests.config.building import config_of
 
 
@@ -20,12 +26,7 @@ def test_the_defaults_are_valid_and_built() -> None:
         ({"http_server.port": 65536}, "http_server.port must be at most 65535"),
         ({"http_server.port": -1}, "http_server.port must be at least 0"),
         ({"client.stale_close_delay": "-1s"}, "client.stale_close_delay must be at least 0s"),
-        ({"engine.type": "etcd"}, "engine.type: 'etcd' is not valid; use one of memory, redis"),
         ({"broker.type": "etcd"}, "broker.type: 'etcd' is not valid"),
-        (
-            {"http_api.error_mode": "custom"},
-            "http_api.error_mode: 'custom' is not valid; use one of \"\", transport",
-        ),
         (
             {"channel.without_namespace.allowed_delta_types": ["fossil", "x"]},
             "channel.without_namespace.allowed_delta_types: 'x' is not valid",
@@ -44,10 +45,26 @@ def test_values_out_of_bounds_are_named(tree: dict[str, object], message: str) -
 
 
 def test_all_broken_rules_are_told_at_once() -> None:
-    tree = {"http_server.port": -1, "client.ping_interval": "1s", "channel.namespaces": [{"name": "x"}]}
+    tree = {
+        "http_server.port": -1,
+        "client.token.user_id_claim": "-",
+        "channel.namespaces": [{"name": "x"}],
+    }
     with pytest.raises(ConfigError) as caught:
         validate(config_of(tree))
     assert len(str(caught.value).splitlines()) == 3
+
+
+def test_some_rules_count_at_the_start_only() -> None:
+    config = config_of({"engine.type": "etcd", "client.ping_interval": "1s"})
+    validate(config)
+    with pytest.raises(ConfigError) as caught:
+        validate_start(config)
+    assert str(caught.value).splitlines() == [
+        "engine.type: 'etcd' is not valid; use one of memory, redis",
+        "client.ping_interval must be greater than client.pong_timeout",
+    ]
+    validate_start(Config())
 
 
 @pytest.mark.parametrize(
