@@ -30,9 +30,10 @@ class Codec(Protocol):
 
     encoding: Encoding
 
-    def decode(self, frame: bytes) -> Iterator[Command]:
+    def decode(self, frame: bytes) -> Iterator[tuple[Command, int]]:
         """Commands of one transport frame, lazily: earlier ones take effect before a later one is looked at.
 
+        With each comes its size in bytes, without the newline behind it (JSON) but with its length in front (Protobuf).
         Raises :class:`MalformedError` when the iteration reaches something malformed. An empty command (a
         pong) comes out as ``Command()``; one without a known request as one with its id and nothing else.
         """

@@ -41,7 +41,7 @@ class JsonCodec:
 
     encoding = Encoding.JSON
 
-    def decode(self, frame: bytes) -> Iterator[Command]:
+    def decode(self, frame: bytes) -> Iterator[tuple[Command, int]]:
         """Commands of the frame's lines, lazily; one newline at the end is tolerated. About 0.5 µs each."""
         for line in frame.removesuffix(b"\n").split(b"\n"):
             try:
@@ -50,7 +50,7 @@ class JsonCodec:
                 command = _decode_command(line)
             except (DecodeError, UnicodeDecodeError, RecursionError):
                 command = _decode_leniently(line)
-            yield command
+            yield command, len(line)
 
     def encode(self, reply: Reply) -> bytes:
         """One line without its newline; raises ``NotJsonError`` for a payload that cannot be embedded."""

@@ -39,22 +39,22 @@ class ProtobufCodec:
 
     encoding = Encoding.PROTOBUF
 
-    def decode(self, frame: bytes) -> Iterator[Command]:
+    def decode(self, frame: bytes) -> Iterator[tuple[Command, int]]:
         """Commands of the frame, lazily. About 3 µs each."""
         size = len(frame)
         if not size:
             raise MalformedError("empty frame")
         position = 0
         while position < size:
-            length, position = _read_varint(frame, position)
-            end = position + length
+            length, start = _read_varint(frame, position)
+            end = start + length
             if end > size:
                 raise MalformedError("a command is longer than its frame")
             try:
-                message = _parse_command(frame[position:end])
+                message = _parse_command(frame[start:end])
             except DecodeError as error:
                 raise MalformedError(str(error)) from error
-            yield _read(Command, message)
+            yield _read(Command, message), end - position
             position = end
 
     def encode(self, reply: Reply) -> bytes:

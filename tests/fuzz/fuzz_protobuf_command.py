@@ -8,23 +8,23 @@ from centrifast.protocol.protobuf_codec import ProtobufCodec
 from centrifast.protocol.wire import Command, Pub
 from tests.fuzz import fuzz_json_command
 from tests.fuzz.mutate import main
-from tests.protocol.client_side import protobuf_frame
+from tests.protocol.client_side import decoded, protobuf_frame
 
 _codec = ProtobufCodec()
 _json_codec = JsonCodec()
 
-SEEDS = [b"".join(map(protobuf_frame, _json_codec.decode(seed))) for seed in fuzz_json_command.SEEDS]
+SEEDS = [b"".join(map(protobuf_frame, decoded(_json_codec, seed))) for seed in fuzz_json_command.SEEDS]
 
 
 def check(data: bytes) -> None:
     """Raises when the codec raises what it does not promise, or loses something."""
     commands: list[Command] = []
     try:
-        commands.extend(_codec.decode(data))
+        commands.extend(command for command, _ in _codec.decode(data))
     except MalformedError:
         pass
     for command in commands:
-        assert list(_codec.decode(protobuf_frame(command))) == [command]
+        assert decoded(_codec, protobuf_frame(command)) == [command]
         if command.publish is not None:
             _check_publication(command.publish.channel, command.publish.data)
 

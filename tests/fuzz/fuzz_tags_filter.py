@@ -10,6 +10,7 @@ from centrifast.protocol.json_codec import JsonCodec
 from centrifast.protocol.tags_filter import compile_filter
 from centrifast.protocol.wire import FilterNode
 from tests.fuzz.mutate import main
+from tests.protocol.client_side import decoded
 
 CMPS = ("eq", "neq", "sw", "ew", "ct", "gt", "gte", "lt", "lte")
 LEAVES = [json.dumps({"key": "a", "cmp": cmp, "val": "1"}).encode() for cmp in CMPS]
@@ -29,8 +30,8 @@ def check(data: bytes) -> None:
     """Tags and the tree are JSON, with a newline between them."""
     first, _, second = data.partition(b"\n")
     try:
-        commands = list(
-            _codec.decode(b'{"id":1,"subscribe":{"channel":"a","tf":%s}}' % second.replace(b"\n", b""))
+        commands = decoded(
+            _codec, b'{"id":1,"subscribe":{"channel":"a","tf":%s}}' % second.replace(b"\n", b"")
         )
         tags = json.loads(first)
     except (MalformedError, ValueError):

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from msgspec import Raw, Struct
 
 from centrifast.protocol import client_pb2
+from centrifast.protocol.codec import Codec
 from centrifast.protocol.schema import Kind, fields_of
 from centrifast.protocol.wire import NO_DATA, Command, Push, Reply
 
@@ -110,3 +111,8 @@ def _value(struct: type[Struct], message: Message) -> Any:
         if item or field.required:
             values[field.name] = item
     return struct(**values)
+
+
+def decoded(codec: Codec, frame: bytes) -> list[Command]:
+    """The commands of a frame, without their sizes."""
+    return [command for command, _ in codec.decode(frame)]

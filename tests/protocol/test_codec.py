@@ -24,7 +24,7 @@ from centrifast.protocol.wire import (
     Reply,
     SubscribeResult,
 )
-from tests.protocol.client_side import json_line, protobuf_frame, read_protobuf
+from tests.protocol.client_side import decoded, json_line, protobuf_frame, read_protobuf
 from tests.protocol.strategies import commands, payloads, pushes, replies, structs
 
 JSON: Codec = JsonCodec()
@@ -33,14 +33,14 @@ PROTOBUF: Codec = ProtobufCodec()
 
 @given(commands)
 def test_a_command_is_the_same_in_both_encodings(command: Command) -> None:
-    assert list(JSON.decode(json_line(command))) == [command]
-    assert list(PROTOBUF.decode(protobuf_frame(command))) == [command]
+    assert list(JSON.decode(json_line(command))) == [(command, len(json_line(command)))]
+    assert list(PROTOBUF.decode(protobuf_frame(command))) == [(command, len(protobuf_frame(command)))]
 
 
 @given(st.lists(commands, min_size=1, max_size=4))
 def test_several_commands_in_a_frame_keep_their_order(batch: list[Command]) -> None:
-    assert list(JSON.decode(b"\n".join(map(json_line, batch)))) == batch
-    assert list(PROTOBUF.decode(b"".join(map(protobuf_frame, batch)))) == batch
+    assert decoded(JSON, b"\n".join(map(json_line, batch))) == batch
+    assert decoded(PROTOBUF, b"".join(map(protobuf_frame, batch))) == batch
 
 
 @given(replies)
@@ -86,7 +86,7 @@ def test_a_cut_command_is_malformed(command: Command, data: st.DataObject) -> No
 def test_a_ping_is_an_empty_reply_and_a_pong_an_empty_command(codec: Codec, pong: bytes) -> None:
     assert codec.encode(Reply()) == pong
     assert codec.encode_push(Push()) == pong
-    assert list(codec.decode(pong)) == [Command()]
+    assert list(codec.decode(pong)) == [(Command(), len(pong))]
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,10 @@ def test_a_ping_is_an_empty_reply_and_a_pong_an_empty_command(codec: Codec, pong
     ids=["json", "protobuf"],
 )
 def test_a_command_is_handed_out_before_the_next_one_is_looked_at(codec: Codec, frame: bytes) -> None:
-    decoded = codec.decode(frame)
-    assert next(decoded).id == 1
+    handed_out = codec.decode(frame)
+    assert next(handed_out)[0].id == 1
     with pytest.raises(MalformedError):
-        next(decoded)
+        next(handed_out)
 
 
 def test_each_codec_names_its_encoding() -> None:
@@ -107,9 +107,9 @@ def test_each_codec_names_its_encoding() -> None:
 
 @given(commands)
 def test_an_absent_payload_is_the_one_empty_payload(command: Command) -> None:
-    for decoded in (*JSON.decode(json_line(command)), *PROTOBUF.decode(protobuf_frame(command))):
-        if decoded.publish is not None and not bytes(decoded.publish.data):
-            assert decoded.publish.data is NO_DATA
+    for found in (*decoded(JSON, json_line(command)), *decoded(PROTOBUF, protobuf_frame(command))):
+        if found.publish is not None and not bytes(found.publish.data):
+            assert found.publish.data is NO_DATA
 
 
 # ---------------------------------------------------------------- encoded publications

@@ -34,12 +34,13 @@ from centrifast.protocol.wire import (
     SubscribeRequest,
     SubscribeResult,
 )
+from tests.protocol.client_side import decoded
 
 CODEC = JsonCodec()
 
 
 def decode(frame: bytes) -> list[Command]:
-    return list(CODEC.decode(frame))
+    return decoded(CODEC, frame)
 
 
 def publish(data: bytes) -> bytes:

@@ -22,13 +22,13 @@ from centrifast.protocol.wire import (
     SubscribeRequest,
     SubscribeResult,
 )
-from tests.protocol.client_side import protobuf_frame, read_protobuf, varint
+from tests.protocol.client_side import decoded, protobuf_frame, read_protobuf, varint
 
 CODEC = ProtobufCodec()
 
 
 def decode(frame: bytes) -> list[Command]:
-    return list(CODEC.decode(frame))
+    return decoded(CODEC, frame)
 
 
 # ---------------------------------------------------------------- decoding
