@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the system lacks: `build` needs a C compiler and Python's headers, `test` also Node.js, Chromium,
-# OpenSSL's headers (for the plain C floor of the benchmarks) and the shells that completion scripts are for. Uses apt
-# where it may, else says what to install.
+# OpenSSL's headers (for the plain C floor of the benchmarks), the shells that completion scripts are for, and what the
+# files in deploy/ are for. Uses apt where it may, else says what to install.
 set -euo pipefail
 
 missing=()
@@ -19,6 +19,9 @@ if [[ ${1:-build} == test ]]; then
     need chromium chromium
     need chromedriver chromium-driver
     need openssl openssl
+    need /usr/sbin/nginx nginx
+    need /usr/sbin/haproxy haproxy
+    need systemd-analyze systemd
     need zsh zsh
     need fish fish
 fi
