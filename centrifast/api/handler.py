@@ -11,7 +11,7 @@ from centrifast.api.encoding import encode, write
 from centrifast.api.messages import EMPTY, BatchResult, Error
 from centrifast.api.methods import METHODS, ApiNode, perform
 from centrifast.config.schema_server import HttpApiConfig
-from centrifast.errors import ApiErrorCode
+from centrifast.errors import ApiError, ApiErrorCode
 from centrifast.limits import MIB
 from centrifast.protocol.http1 import BadRequestError, Request, Response, text_response
 from centrifast.server.routes import Handler, Routes, normalize_prefix
@@ -47,11 +47,19 @@ class ApiHandler:
 
     def add_to(self, routes: Routes) -> None:
         """Serve the methods below the configured prefix. Raises ``RouteError`` if a path is taken."""
-        prefix = normalize_prefix(self._config.handler_prefix).rstrip("/")
+        prefix = self._prefix
         for name in METHODS:
             routes.add(f"{prefix}/{name}", "api", self._endpoint(name), ("POST",), self.body_limit)
         if prefix:  # else it would take every path that nobody else has
             routes.add(prefix, "api", self._checked(self._serve_commands), ("POST",), self.body_limit)
+
+    def add_endpoint(self, routes: Routes, name: str, serve: Handler) -> None:
+        """Serve *name* below the prefix, for callers with the key; it may raise ``ApiError``."""
+        routes.add(f"{self._prefix}/{name}", "api", self._checked(serve), ("POST",))
+
+    @property
+    def _prefix(self) -> str:
+        return normalize_prefix(self._config.handler_prefix).rstrip("/")
 
     def body_limit(self, request: Request) -> int:
         """Only a caller with the key may send a large body."""
@@ -92,6 +100,8 @@ class ApiHandler:
                 return await serve(request)
             except MalformedError:
                 return _BAD_REQUEST
+            except ApiError as failed:
+                return self._error_response(request, failed.error)
 
         return serve_checked
 
@@ -119,7 +129,6 @@ class ApiHandler:
 
     def _error_response(self, request: Request, error: ApiErrorCode) -> Response:
         body = encode(Error(error.code, error.message))
-        mode = request.headers.get("x-centrifugo-error-mode") or self._config.error_mode
-        if mode == "transport":
+        if "transport" in (self._config.error_mode, request.headers.get("x-centrifugo-error-mode")):
             return Response(error.status, body)
         return Response(body=b'{"error":%b}' % body)

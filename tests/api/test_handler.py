@@ -262,6 +262,8 @@ def test_transport_mode(method: str, body: str, status: int, expected: str) -> N
 
 def test_another_mode_in_the_header_means_nothing() -> None:
     assert ask("publish", b"{}", "X-Centrifugo-Error-Mode: other").status == 200
+    configured = HttpApiConfig(insecure=True, error_mode="transport")
+    assert ask("publish", b"{}", "X-Centrifugo-Error-Mode: other", config=configured).status == 400
 
 
 # -------------------------------------------------------------- authentication
