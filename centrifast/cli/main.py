@@ -18,6 +18,7 @@ from centrifast.cli.gensubtoken import gensubtoken
 from centrifast.cli.gentoken import gentoken
 from centrifast.cli.healthcheck import healthcheck
 from centrifast.cli.help import help_command
+from centrifast.cli.token_explain import token_group
 from centrifast.cli.version import version
 
 
@@ -59,6 +60,7 @@ for command in (
     gentoken,
     healthcheck,
     help_command,
+    token_group,
     version,
 ):
     cli.add_command(command)
