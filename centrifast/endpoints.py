@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from centrifast.api.handler import ApiHandler
+from centrifast.api.live import TailEndpoint
 from centrifast.config.schema import Config
 from centrifast.node import Node
 from centrifast.server.health import add_health
@@ -33,7 +34,10 @@ def add_endpoints(config: Config, parts: Parts, external: Routes, internal: Rout
         external.add_upgrade(config.websocket.handler_prefix, "websocket", parts.websocket)
     if not config.http_api.disabled:
         api = ApiHandler(config.http_api, parts.node, parts.is_stopping)
-        api.add_to(external if config.http_api.external else internal)
+        api_routes = external if config.http_api.external else internal
+        api.add_to(api_routes)
+        if config.http_api.tail_enabled:
+            api.add_endpoint(api_routes, "tail", TailEndpoint(parts.node).serve)
     if config.health.enabled:
         add_health(internal, config.health.handler_prefix, parts.is_ready)
     if config.debug.enabled:
