@@ -10,6 +10,8 @@ from centrifast.node import Node
 from centrifast.server.health import add_health
 from centrifast.server.quickstart import add_quickstart
 from centrifast.server.routes import Routes, UpgradeHandler
+from centrifast.transports.init import add_init
+from centrifast.transports.origin import OriginPolicy
 
 DEBUG_ECHO_PATH = "/debug/echo"
 
@@ -32,6 +34,9 @@ def add_endpoints(config: Config, parts: Parts, external: Routes, internal: Rout
     """Fill the routes of both listeners, which may be the same. Raises ``RouteError`` if a path is taken."""
     if not config.websocket.disabled:
         external.add_upgrade(config.websocket.handler_prefix, "websocket", parts.websocket)
+    if config.init.enabled:
+        origins = OriginPolicy(config.client.allowed_origins)
+        add_init(external, config.init.handler_prefix, origins, parts.node.admission.admits)
     if not config.http_api.disabled:
         api = ApiHandler(config.http_api, parts.node, parts.is_stopping)
         api_routes = external if config.http_api.external else internal

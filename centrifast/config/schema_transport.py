@@ -81,8 +81,8 @@ class WebTransportConfig:
 class InitConfig:
     """Endpoint for latency probes before connecting."""
 
-    enabled: bool = option(False, "Answer `{}` to latency probes.", support=Support.WARNED)
-    handler_prefix: str = option("/connection/init", "Path.", support=Support.ACCEPTED)
+    enabled: bool = option(False, "Answer `{}` to latency probes.")
+    handler_prefix: str = option("/connection/init", "Path.")
 
 
 @dataclass(frozen=True, slots=True)
