@@ -7,10 +7,11 @@ import random
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,18 @@ class ServerProcess:
     """One daemon. Use as a context manager."""
 
     def __init__(
-        self, folder: Path, changes: Mapping[str, Any] | None = None, *, descriptors: int | None = None
+        self,
+        folder: Path,
+        changes: Mapping[str, Any] | None = None,
+        *,
+        descriptors: int | None = None,
+        launcher: Sequence[str] = (),
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        """*launcher* starts the daemon, whose command is appended to it; *tls* is how it is asked."""
         self.port = free_port()
+        self._launcher = launcher
+        self._tls = tls
         self._descriptors = descriptors
         self.config = merged(merged(BASE_CONFIG, {"http_server": {"port": self.port}}), changes or {})
         self._config_file = folder / f"config-{self.port}.json"
@@ -93,7 +103,8 @@ class ServerProcess:
     @property
     def url(self) -> str:
         """The WebSocket endpoint."""
-        return f"ws://127.0.0.1:{self.port}/connection/websocket"
+        scheme = "ws" if self._tls is None else "wss"
+        return f"{scheme}://127.0.0.1:{self.port}/connection/websocket"
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -106,7 +117,7 @@ class ServerProcess:
 
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "centrifast", "-c", str(self._config_file)],
+                [*self._launcher, sys.executable, "-m", "centrifast", "-c", str(self._config_file)],
                 stderr=log,
                 stdout=log,
                 preexec_fn=lower_limit,  # noqa: PLW1509 - only setrlimit runs there
@@ -173,7 +184,11 @@ class ServerProcess:
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
         """Any request; status and body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = (
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+            if self._tls is None
+            else http.client.HTTPSConnection("127.0.0.1", self.port, timeout=20, context=self._tls)
+        )
         try:
             connection.request(method, path, body, dict(headers))
             response = connection.getresponse()

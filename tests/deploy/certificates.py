@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import ssl
 from pathlib import Path
 
 from cryptography import x509
@@ -46,6 +47,10 @@ class Authority:
             )
         )
         return certificate_file, key_file
+
+    def trusting(self) -> ssl.SSLContext:
+        """What a client needs that believes this authority alone."""
+        return ssl.create_default_context(cafile=str(self.file))
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
