@@ -69,6 +69,10 @@ class _Publication(Struct, frozen=True, omit_defaults=True):
     tags: Mapping[str, str] | None = None
 
 
+WRITTEN: Mapping[type, type] = {ClientInfo: _Info, Publication: _Publication}
+"""The form in which values of the domain stand in an answer, for whoever describes it."""
+
+
 async def write(result: AnyResult | Error, opening: bytes = b"", closing: bytes = b"") -> bytes:
     """The JSON of a result between *opening* and *closing*."""
     if not isinstance(result, _LONG):
