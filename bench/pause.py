@@ -19,8 +19,9 @@ import uvloop
 
 from bench import _harness as harness
 from centrifast import log
-from centrifast.app import Server, raise_descriptor_limit
+from centrifast.app import Server
 from centrifast.config.loader import load
+from centrifast.daemon import raise_descriptor_limit
 
 TICK = 0.002
 HOLD = 5

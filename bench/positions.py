@@ -23,6 +23,7 @@ import uvloop
 from bench import _harness as harness
 from centrifast import app, log
 from centrifast.config.loader import load
+from centrifast.daemon import raise_descriptor_limit
 from centrifast.engine.contract import BrokerEvents
 from centrifast.engine.memory import MemoryBroker
 from centrifast.model import ClientInfo, Publication, StreamPosition
@@ -136,7 +137,7 @@ async def compare(few: int, many: int, turns: int, per_turn: int) -> harness.Fig
 def main(few: int, many: int, turns: int, per_turn: int) -> None:
     """Cost of a publication before it is sent."""
     log.configure("error")
-    app.raise_descriptor_limit()
+    raise_descriptor_limit()
     os.sched_setaffinity(0, {harness.SERVER_CORE})
     harness.report("positions", uvloop.run(compare(few, many, turns, per_turn)))
 

@@ -125,19 +125,19 @@ def enabled(level: int) -> bool:
     return _logger.isEnabledFor(level)
 
 
-def event(level: int, name: str, fields: dict[str, object], *, traceback: bool = False) -> None:
-    """Write one event; *traceback* adds the exception being handled."""
+def event(level: int, name: str, fields: dict[str, object], exception: BaseException | None = None) -> None:
+    """Write one event, with the traceback of *exception* if there is one."""
     if not _logger.isEnabledFor(level):
         return
-    _logger.handle(record_of(level, name, fields, traceback=traceback))
+    _logger.handle(record_of(level, name, fields, exception))
 
 
 def record_of(
-    level: int, name: str, fields: dict[str, object], *, traceback: bool = False
+    level: int, name: str, fields: dict[str, object], exception: BaseException | None = None
 ) -> logging.LogRecord:
     """Make the record by hand: finding the calling line costs most, and no form shows it."""
-    exception = sys.exc_info() if traceback else None
-    return _logger.makeRecord(_logger.name, level, "", 0, name, (), exception, extra={"fields": fields})
+    info = (type(exception), exception, exception.__traceback__) if exception is not None else None
+    return _logger.makeRecord(_logger.name, level, "", 0, name, (), info, extra={"fields": fields})
 
 
 def trace(name: str, **fields: object) -> None:
@@ -167,7 +167,12 @@ def error(name: str, **fields: object) -> None:
 
 def exception(name: str, **fields: object) -> None:
     """A bug or an outage: an error with the traceback of the exception being handled."""
-    event(ERROR, name, fields, traceback=True)
+    event(ERROR, name, fields, sys.exc_info()[1])
+
+
+def failure(name: str, failed: BaseException | None, **fields: object) -> None:
+    """A bug that was caught elsewhere: an error with its traceback."""
+    event(ERROR, name, fields, failed)
 
 
 def fatal(name: str, **fields: object) -> None:

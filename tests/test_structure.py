@@ -12,7 +12,7 @@ PACKAGE = ROOT / "centrifast"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli", "__main__"),
     ("doctor",),
-    ("app", "reload"),
+    ("app", "daemon", "farewell", "reload"),
     ("endpoints",),
     ("server", "api", "transports"),
     ("client",),
@@ -51,6 +51,7 @@ WITHOUT_OWN_TEST = {
     "__main__.py": "calls cli.main; run by every test that starts the daemon",
     "endpoints.py": "tested by tests/integration through the running daemon",
     "app.py": "tested by tests/integration and tests/sdk through the running daemon",
+    "daemon.py": "tested by tests/integration through the running daemon",
     "limits.py": "constants",
     "protocol/wire.py": "declarations, tested through both codecs",
     "protocol/codec.py": "a contract, tested through both codecs",

@@ -65,6 +65,10 @@ class Keys(Protocol):
         KeysUnavailableError if there is no telling.
         """
 
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """Algorithms that may have a key."""
+
     async def drain(self) -> None:
         """Return when nobody waits here any more; nobody comes any more."""
 

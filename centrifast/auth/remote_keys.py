@@ -100,6 +100,11 @@ class RemoteKeys:
             raise InvalidTokenError("wrong signature")
         key.until = self._clock.monotonic() + KEY_LIFETIME
 
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """See ``Keys.algorithms``."""
+        return tuple(sorted(PUBLIC_KEY_ALGORITHMS))
+
     async def drain(self) -> None:
         """See ``Keys.drain``: whoever waits, waits for a fetch, and for no second one."""
         while fetches := self._fetches():

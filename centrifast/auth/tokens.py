@@ -88,6 +88,11 @@ class TokenVerifier:
             override=options.override,
         )
 
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """Algorithms whose signatures are checked here, sorted; none if no signature is."""
+        return self._keys.algorithms if self._keys is not None else ()
+
     async def drain(self) -> None:
         """Return when no token waits for a key any more, for a verifier that gets no new ones."""
         if self._keys is not None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from centrifast import log
 from centrifast.config.loader import LoadedConfig
+from centrifast.pid_file import PidFile
 from tests.cli.conftest import Run
 
 
@@ -18,9 +20,12 @@ class Application(ModuleType):
     """Stands where the application would be; notes what it is given."""
 
     loaded: LoadedConfig
+    pid = ""
 
-    def run(self, loaded: LoadedConfig) -> int:
+    def run(self, loaded: LoadedConfig, pid_file: PidFile | None, *, strict: bool) -> int:
         self.loaded = loaded
+        if loaded.config.pid_file:
+            self.pid = Path(loaded.config.pid_file).read_text()
         return 7
 
 
@@ -39,8 +44,8 @@ def quiet() -> Iterator[None]:
 
 @pytest.fixture
 def application(monkeypatch: pytest.MonkeyPatch) -> Application:
-    stand_in = Application("centrifast.app")
-    monkeypatch.setitem(sys.modules, "centrifast.app", stand_in)
+    stand_in = Application("centrifast.daemon")
+    monkeypatch.setitem(sys.modules, "centrifast.daemon", stand_in)
     return stand_in
 
 
@@ -59,12 +64,30 @@ def test_the_exit_code_is_that_of_the_application(
     assert not config.http_api.insecure
 
 
+def test_the_pid_file_is_there_while_it_runs(run: Run, application: Application, directory: Path) -> None:
+    (directory / "config.json").write_text('{"pid_file": "pid"}')
+    run()
+    assert application.pid == f"{os.getpid()}\n"
+    assert not (directory / "pid").exists()
+
+
+def test_the_pid_file_comes_before_the_rules(run: Run, application: Application, directory: Path) -> None:
+    (directory / "config.json").write_text('{"pid_file": "absent/pid", "client.ping_interval": "1s"}')
+    result = run()
+    assert result.exit_code == 1
+    (line,) = lines(result.stderr)
+    assert (line["message"], line["path"]) == ("pid file can not be written", "absent/pid")
+    (directory / "config.json").write_text('{"pid_file": "pid", "client.ping_interval": "1s"}')
+    assert run().exit_code == 1
+    assert not (directory / "pid").exists()
+
+
 def test_a_missing_file_is_a_warning_only(run: Run, application: Application) -> None:
     result = run()
     assert result.exit_code == 7
     (line,) = lines(result.stderr)
     assert line["level"] == "warn"
-    assert "config.json not found" in line["detail"]
+    assert "config.json not found" in line["reason"]
 
 
 def test_dotenv_is_read(
@@ -129,7 +152,7 @@ def test_what_is_odd_but_allowed_is_warned_about(run: Run, application: Applicat
     )
     result = run()
     assert result.exit_code == 7
-    assert [line.get("detail", line["message"]) for line in lines(result.stderr)] == [
+    assert [line.get("reason", line["message"]) for line in lines(result.stderr)] == [
         "unknown log level, using info",
         "not supported by this version, without effect: prometheus.enabled",
         "insecure mode is on: client.insecure",
