@@ -1,6 +1,7 @@
 """Weak typing of files, strict typing of JSON in variables, syntax of plain variables."""
 
 import contextlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -42,7 +43,7 @@ ANYTHING = st.recursive(
         (Kind.STRINGS, ["a", 1, None], ("a", "1", "")),
         (Kind.STRINGS, "", ("",)),
         (Kind.STRINGS, [], ()),
-        (Kind.MAP, {"a": 1}, {"a": "1"}),
+        (Kind.MAP, {"a": 1, "b": None}, {"a": "1", "b": ""}),
         (Kind.MAP, [{"key": "A", "value": "x"}, {"key": "B"}], {"A": "x", "B": ""}),
         (Kind.IGNORED, {"any": "thing"}, None),
     ],
@@ -51,9 +52,42 @@ def test_a_file_is_read_leniently(kind: Kind, value: object, result: object) -> 
     assert from_file(kind, value) == result
 
 
+@pytest.mark.parametrize("read", [from_file, from_text])
+def test_booleans_are_the_words_of_go(read: Callable[[Kind, str], object]) -> None:
+    assert {read(Kind.BOOL, word) for word in ("1", "t", "T", "TRUE", "true", "True")} == {True}
+    assert {read(Kind.BOOL, word) for word in ("0", "f", "F", "FALSE", "false", "False")} == {False}
+    for word in ("yes", "on", "tRUE", "2"):
+        with pytest.raises(ValueError, match="expected true or false"):
+            read(Kind.BOOL, word)
+
+
+@pytest.mark.parametrize("text", ["8000", "0x1f40", "0o17500", "017500", "0b1111101000000"])
+def test_whole_numbers_have_four_notations(text: str) -> None:
+    assert from_file(Kind.INT, text) == from_text(Kind.INT, text) == 8000
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (Kind.INT, 2**63),
+        (Kind.INT, -(2**63) - 1),
+        (Kind.INT, 1e30),
+        (Kind.INT, str(2**63)),
+        (Kind.DURATION, 2**63),
+        (Kind.DURATION, 10**400),
+        (Kind.DURATION, 1e300),
+    ],
+)
+def test_numbers_have_64_bits(kind: Kind, value: object) -> None:
+    with pytest.raises(ValueError, match="whole numbers have 64 bits"):
+        from_file(kind, value)
+
+
 @pytest.mark.parametrize(
     ("kind", "value", "message"),
     [
+        (Kind.STR, float("nan"), "expected a text, got nan"),
+        (Kind.DURATION, float("inf"), "expected a duration such as 10s, got inf"),
         (Kind.INT, "many", "expected a whole number, got 'many'"),
         (Kind.INT, float("inf"), "expected a whole number, got inf"),
         (Kind.INT, [1], "got a list"),

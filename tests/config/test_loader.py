@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from centrifast.config.error import ConfigError
-from centrifast.config.loader import FlagValue, LoadedConfig, load, reload
+from centrifast.config.loader import FlagValue, LoadedConfig, Origin, Source, load, reload
 from centrifast.config.validate import refuse_unsupported, validate
 
 Load = Callable[..., LoadedConfig]
@@ -105,6 +105,79 @@ def test_a_wrong_type_names_the_option(loaded: Load) -> None:
         loaded({"channel": {"namespaces": ["chat"]}})
 
 
+def test_all_wrong_values_are_told_at_once(loaded: Load) -> None:
+    tree = {"http_server": {"port": "many"}, "client": {"insecure": "perhaps"}, "typo": 1}
+    with pytest.raises(ConfigError) as caught:
+        loaded(tree, {"CENTRIFUGO_CLIENT_CHANNEL_LIMIT": "few"})
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
+        "http_server.port",
+        "CENTRIFUGO_CLIENT_CHANNEL_LIMIT",
+        "client.insecure",
+    ]
+    assert dict(caught.value.unknown) == {"typo": 1}
+
+
+@pytest.mark.parametrize(("name", "new"), [("engine", "engine.type"), ("admin", "admin.enabled")])
+def test_a_single_value_where_an_object_is_today_comes_with_its_successor(
+    name: str, new: str, loaded: Load
+) -> None:
+    with pytest.raises(ConfigError, match=f"older versions had a single value here, use `{new}`"):
+        loaded({name: "redis"})
+
+
+def test_null_counts_as_not_set(loaded: Load) -> None:
+    tree = {
+        "http_server": {"port": None},
+        "client": None,
+        "proxies": None,
+        "channel": {"namespaces": [{"name": "chat", "history_size": None}], "without_namespace": None},
+    }
+    config = loaded(tree).config
+    assert config.http_server.port == 8000
+    assert config.client.channel_limit == 128
+    assert config.proxies == ()
+    assert config.channel.namespaces[0].history_size == 0
+
+
+def test_the_schema_of_an_editor_is_no_unknown_key(loaded: Load) -> None:
+    assert loaded({"$schema": "config.schema.json"}).unknown_keys == ()
+    assert loaded({"client": {"$schema": "x"}}).unknown_keys == ("client.$schema",)
+
+
+def test_the_source_of_a_value_is_known(loaded: Load) -> None:
+    tree = {
+        "client": {"insecure": False, "channel_limit": 0, "concurrency": 2, "pong_timeout": "1s"},
+        "channel": {"namespaces": [{"name": "chat", "presence": True}]},
+    }
+    environ = {
+        "CENTRIFUGO_CLIENT_CONCURRENCY": "3",
+        "CENTRIFAST_CHANNEL_NAMESPACES_CHAT_JOIN_LEAVE": "1",
+        "CENTRIFUGO_RPC_NAMESPACES": '[{"name": "ab"}]',
+        "CENTRIFUGO_PROXIES": "one",
+    }
+    sources = loaded(tree, environ, {"client.pong_timeout": "2s"}).sources
+    assert dict(sources) == {
+        "client.insecure": Source(Origin.FILE, "client.insecure"),
+        "client.concurrency": Source(Origin.VARIABLE, "CENTRIFUGO_CLIENT_CONCURRENCY"),
+        "client.pong_timeout": Source(Origin.FLAG, "--client.pong_timeout"),
+        "channel.namespaces": Source(Origin.FILE, "channel.namespaces"),
+        "channel.namespaces.[0].name": Source(Origin.FILE, "channel.namespaces.[0].name"),
+        "channel.namespaces.[0].presence": Source(Origin.FILE, "channel.namespaces.[0].presence"),
+        "channel.namespaces.[0].join_leave": Source(
+            Origin.VARIABLE, "CENTRIFAST_CHANNEL_NAMESPACES_CHAT_JOIN_LEAVE"
+        ),
+        "rpc.namespaces": Source(Origin.VARIABLE, "CENTRIFUGO_RPC_NAMESPACES"),
+        "rpc.namespaces.[0].name": Source(Origin.VARIABLE, "CENTRIFUGO_RPC_NAMESPACES.[0].name"),
+        "proxies": Source(Origin.VARIABLE, "CENTRIFUGO_PROXIES"),
+        "proxies.[0].name": Source(Origin.VARIABLE, "CENTRIFUGO_PROXIES.[0].name"),
+    }
+
+
+def test_variables_that_exist_are_known(loaded: Load) -> None:
+    known = loaded({"channel": {"namespaces": [{"name": "chat"}]}}).known_env
+    assert {"CENTRIFUGO_PID_FILE", "CENTRIFAST_CHANNEL_NAMESPACES_CHAT_PRESENCE"} <= known
+
+
 @pytest.mark.parametrize(
     ("value", "warned"), [(25, True), (-5, True), (0, False), (10**9, False), ("25s", False)]
 )
@@ -166,6 +239,33 @@ def test_json_in_a_variable_is_a_list_of_items(loaded: Load) -> None:
     assert result.unknown_keys == ()
 
 
+def test_json_in_a_variable_keeps_keys_of_maps_and_knows_no_dotted_paths(loaded: Load) -> None:
+    value = '[{"name": "one", "HTTP": {"Static_Headers": {"X-Key": "v", "a.b": "w"}}, "http.tls": 1}]'
+    result = loaded({}, {"CENTRIFUGO_PROXIES": value})
+    assert result.config.proxies[0].http.static_headers == {"X-Key": "v", "a.b": "w"}
+    assert (result.unknown_keys, result.unknown_env) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("CHANNEL_NAMESPACES", "CHANNEL_NAMESPACES_MY_CHAT_1_HISTORY_SIZE"),
+        ("RPC_NAMESPACES", "RPC_NAMESPACES_MY_CHAT_1_PROXY_NAME"),
+        ("PROXIES", "PROXIES_MY_CHAT_1_HTTP_TLS_SERVER_NAME"),
+        ("CONSUMERS", "CONSUMERS_MY_CHAT_1_REDIS_STREAM_NUM_WORKERS"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["CENTRIFAST_", "CENTRIFUGO_"])
+def test_each_list_of_named_items_has_variables_for_its_items(
+    prefix: str, name: str, options: str, loaded: Load
+) -> None:
+    result = loaded({}, {prefix + name: "my-chat.1 other", prefix + options: "7", f"{prefix}{name}_X_Y": "1"})
+    assert result.unknown_env == (f"{prefix}{name}_X_Y",)
+    assert result.sources[
+        next(path for path, source in result.sources.items() if source.name == prefix + options)
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -202,6 +302,12 @@ def test_maps_of_texts_refer_to_variables(loaded: Load) -> None:
     assert config.rpc.proxy.http.static_headers == {"X-Key": "k"}
     with pytest.raises(ConfigError, match=r"rpc\.proxy\.http\.static_headers: .* is not set"):
         loaded(tree)
+
+
+@pytest.mark.parametrize("value", ['[{"key": "a", "value": "b"}]', "a=b", '{"a": 1}'])
+def test_a_map_in_a_variable_is_an_object_of_texts(value: str, loaded: Load) -> None:
+    with pytest.raises(ConfigError, match=r"^CENTRIFUGO_RPC_PROXY_HTTP_STATIC_HEADERS: "):
+        loaded({}, {"CENTRIFUGO_RPC_PROXY_HTTP_STATIC_HEADERS": value})
 
 
 def test_maps_in_variables_keep_the_case_of_keys(loaded: Load) -> None:
