@@ -137,3 +137,15 @@ TAIL_ENTRIES = 16
 
 TAIL_ALIVE_INTERVAL = 25.0
 """Seconds between two signs of life of a tail: proxies end what is quiet for a minute."""
+
+LINK_QUEUE_SIZE = 64 * MIB
+"""Bytes that may wait for one worker, or for the supervisor; a peer that leaves more unread is given up."""
+
+LINK_MESSAGE_SIZE = 256 * MIB
+"""Bytes of one message between a worker and its supervisor: a read of a whole, large history."""
+
+ENGINE_REQUESTS = 100_000
+"""Requests of one worker that wait for the engine: more than its clients and backends can have open at once."""
+
+ENGINE_TIMEOUT = 5.0
+"""Seconds until a request to the engine has failed."""

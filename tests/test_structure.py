@@ -57,6 +57,7 @@ WITHOUT_OWN_TEST = {
     "protocol/codec.py": "a contract, tested through both codecs",
     "protocol/client_pb2.py": "generated",
     "engine/contract.py": "a contract, tested by tests/contract",
+    "engine/messages.py": "declarations, tested through both ends of a link",
     "auth/claims.py": "values, tested through tokens",
     "auth/errors.py": "two exceptions, tested through tokens",
     "client/transport.py": "a contract; close_with is tested through sessions",

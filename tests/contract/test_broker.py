@@ -22,6 +22,7 @@ from centrifast.engine.contract import (
 from centrifast.engine.memory import MemoryBroker
 from centrifast.errors import UNRECOVERABLE_POSITION, ClientError
 from centrifast.model import NO_POSITION, ClientInfo, Publication, StreamPosition
+from tests.engine.linked import LinkedBroker
 from tests.fakes import FakeClock
 
 T = TypeVar("T")
@@ -134,7 +135,12 @@ def memory_broker() -> tuple[Broker, Callable[[float], None]]:
     return MemoryBroker(clock), clock.advance
 
 
-KINDS = {"memory": memory_broker}
+def shared_broker() -> tuple[Broker, Callable[[float], None]]:
+    clock = FakeClock()
+    return LinkedBroker(clock), clock.advance
+
+
+KINDS = {"memory": memory_broker, "shared": shared_broker}
 
 
 @pytest.fixture(params=KINDS)

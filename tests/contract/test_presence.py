@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from centrifast.engine.contract import PresenceManager
 from centrifast.engine.presence import MemoryPresence
 from centrifast.model import ClientInfo, PresenceStats
+from tests.engine.linked import LinkedPresence
 from tests.fakes import FakeClock
 
 TTL = 60
@@ -54,7 +55,12 @@ def memory_presence() -> tuple[PresenceManager, Callable[[float], None]]:
     return MemoryPresence(clock, TTL), clock.advance
 
 
-KINDS = {"memory": memory_presence}
+def shared_presence() -> tuple[PresenceManager, Callable[[float], None]]:
+    clock = FakeClock()
+    return LinkedPresence(clock, TTL), clock.advance
+
+
+KINDS = {"memory": memory_presence, "shared": shared_presence}
 
 
 @pytest.fixture(params=KINDS)
