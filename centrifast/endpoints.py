@@ -10,6 +10,7 @@ from centrifast.node import Node
 from centrifast.server.health import add_health
 from centrifast.server.quickstart import add_quickstart
 from centrifast.server.routes import Routes, UpgradeHandler
+from centrifast.server.swagger import add_swagger
 from centrifast.transports.init import add_init
 from centrifast.transports.origin import OriginPolicy
 
@@ -45,6 +46,9 @@ def add_endpoints(config: Config, parts: Parts, external: Routes, internal: Rout
             api.add_endpoint(api_routes, "tail", TailEndpoint(parts.node).serve)
     if config.health.enabled:
         add_health(internal, config.health.handler_prefix, parts.is_ready)
+    if config.swagger.enabled:
+        is_api_here = not config.http_api.disabled and (external is internal or not config.http_api.external)
+        add_swagger(internal, config.swagger.handler_prefix, config.http_api, is_api_here=is_api_here)
     if config.debug.enabled:
         internal.add_upgrade(DEBUG_ECHO_PATH, "debug", parts.echo)
     if config.quickstart.enabled:

@@ -127,9 +127,7 @@ class Config:
     admin: AdminConfig = section(AdminConfig, "Web page.", support=Support.ACCEPTED)
     prometheus: PrometheusConfig = section(PrometheusConfig, "Metrics endpoint.", support=Support.ACCEPTED)
     health: HealthConfig = section(HealthConfig, "Health endpoint.")
-    swagger: SwaggerConfig = section(
-        SwaggerConfig, "Page that documents the HTTP API.", support=Support.ACCEPTED
-    )
+    swagger: SwaggerConfig = section(SwaggerConfig, "Page that explains the HTTP API and calls it.")
     debug: DebugConfig = section(DebugConfig, "For development and conformance suites.")
     graphite: GraphiteConfig = section(
         GraphiteConfig, "Metrics pushed to Graphite.", support=Support.ACCEPTED

@@ -132,7 +132,7 @@ class HealthConfig:
 class SwaggerConfig:
     """Page that documents the HTTP API."""
 
-    enabled: bool = option(False, "Serve the documentation of the API.", support=Support.WARNED)
+    enabled: bool = option(False, "Serve a page that explains the API and calls it.")
     handler_prefix: str = option("/swagger", "Path.")
 
 

@@ -110,7 +110,6 @@ def test_what_would_change_delivery_or_security_forbids_a_start(tree: dict[str, 
     [
         "prometheus.enabled",
         "admin.enabled",
-        "swagger.enabled",
         "graphite.enabled",
         "opentelemetry.enabled",
     ],
