@@ -32,6 +32,8 @@ from centrifast.glob import Glob
 from centrifast.history_options import HistoryRules
 from centrifast.hub import Client, Hub, Subscription
 from centrifast.limits import CLIENTS_AT_ONCE
+from centrifast.metrics.collector import Collector
+from centrifast.metrics.metrics import Metrics
 from centrifast.model import ClientInfo, NodeInfo, PresenceStats, StreamPosition
 from centrifast.positions import Losses, PositionWatch
 from centrifast.protocol.codec import Codec
@@ -64,7 +66,9 @@ class Node:
         self.tokens, self.subscription_tokens = tokens
         self.name = name
         self.uid = clock.new_id()
-        self.admission = Admission(config.client, clock, hub)
+        self.metrics = Metrics(recovered_publications=config.prometheus.recovered_publications_histogram)
+        self.collector = Collector(self.metrics, codecs, hub.drain, hub.population, clock)
+        self.admission = Admission(config.client, clock, hub, self.metrics.connection_limit)
         self._broker, self._presence = engine.broker, engine.presence
         self._background = Background()
         self._losses = Losses(clock)
@@ -74,12 +78,13 @@ class Node:
         self.subscriptions = Subscriptions(
             hub,
             engine,
-            Deliverer(codecs, clock, config.client.channel_position_max_time_lag),
+            Deliverer(codecs, clock, config.client.channel_position_max_time_lag, self.metrics.filtered),
             self._losses,
             self._watch,
             self._background,
             clock,
             recovery_limit=config.client.recovery_max_publication_limit,
+            metrics=self.metrics,
         )
         self.taps = self.subscriptions.taps
         self.open_taps = self.taps.open
@@ -128,8 +133,9 @@ class Node:
     ) -> PublishResult:
         """Hand a publication to the engine. Raises UNKNOWN_CHANNEL, or INTERNAL when the engine is away."""
         options = self.rules.options_of(channel)
+        self.metrics.sent["publication"].add()
         try:
-            return await self._broker.publish(
+            result = await self._broker.publish(
                 channel,
                 data,
                 PublishOptions(
@@ -144,6 +150,9 @@ class Node:
             )
         except (ConnectionError, TimeoutError) as away:
             raise engine_failed("publish", away) from away
+        if result.suppressed:
+            self.metrics.suppressed.of(result.reason).add()
+        return result
 
     async def history(self, channel: str, wanted: HistoryFilter) -> History:
         """Read a part of the stream.
@@ -156,6 +165,7 @@ class Node:
             raise ClientError(errors.NOT_AVAILABLE)
         if wanted.reverse and wanted.since is not None and not wanted.since.offset:
             raise ClientError(errors.BAD_REQUEST)
+        self.metrics.actions["history"].add()
         try:
             return await self._broker.history(channel, wanted, kept)
         except (ConnectionError, TimeoutError) as away:
@@ -165,6 +175,7 @@ class Node:
         """Drop the publications; the position stays. Raises like ``history``."""
         if self.histories.of(self.rules.options_of(channel)) is NO_HISTORY:
             raise ClientError(errors.NOT_AVAILABLE)
+        self.metrics.actions["history_remove"].add()
         try:
             await self._broker.remove_history(channel)
         except (ConnectionError, TimeoutError) as away:
@@ -174,6 +185,7 @@ class Node:
         """Who is subscribed, by client id. Raises UNKNOWN_CHANNEL, NOT_AVAILABLE without presence, INTERNAL."""
         if not self.rules.options_of(channel).presence:
             raise ClientError(errors.NOT_AVAILABLE)
+        self.metrics.actions["presence"].add()
         try:
             return await self._presence.presence(channel)
         except (ConnectionError, TimeoutError) as away:
@@ -183,14 +195,21 @@ class Node:
         """How many are subscribed. Raises like ``presence``."""
         if not self.rules.options_of(channel).presence:
             raise ClientError(errors.NOT_AVAILABLE)
+        self.metrics.actions["presence_stats"].add()
         try:
             return await self._presence.stats(channel)
         except (ConnectionError, TimeoutError) as away:
             raise engine_failed("presence stats", away) from away
 
     async def _read_top(self, channel: str) -> StreamPosition:
-        """Where the stream is, for a channel with positioned subscribers."""
+        """Where the stream is, for a channel with positioned subscribers. Raises ClientError if nothing is kept of it.
+
+        A reload may have taken history, or the whole namespace, from a channel whose subscribers stay.
+        """
         kept = self.histories.of(self.rules.options_of(channel))
+        if kept is NO_HISTORY:
+            raise ClientError(errors.NOT_AVAILABLE)
+        self.metrics.actions["history_stream_top"].add()
         return (await self._broker.history(channel, HistoryFilter(), kept)).position
 
     # ---------------------------------------------------- the server's API

@@ -14,7 +14,12 @@ from centrifast._channel import Channel
 from centrifast._core import Sink
 from centrifast.clock import Clock, TimerHandle
 from centrifast.delivery import lost
-from centrifast.errors import INAPPROPRIATE_PROTOCOL, INSUFFICIENT_STATE, UNSUBSCRIBE_INSUFFICIENT_STATE
+from centrifast.errors import (
+    INAPPROPRIATE_PROTOCOL,
+    INSUFFICIENT_STATE,
+    UNSUBSCRIBE_INSUFFICIENT_STATE,
+    ClientError,
+)
 from centrifast.limits import (
     LOST_BATCH,
     POSITION_CHECK_PAUSE,
@@ -99,7 +104,10 @@ class Losses:
 
 
 class PositionWatch:
-    """Compares quiet channels with the engine. *read_top* raises ConnectionError or TimeoutError: looked at later."""
+    """Compares quiet channels with the engine.
+
+    *read_top* raises ConnectionError, TimeoutError, or ClientError where there is no stream: looked at later.
+    """
 
     def __init__(
         self,
@@ -203,7 +211,7 @@ class PositionWatch:
         offset = channel.offset
         try:
             top = await self._read_top(channel.name)
-        except (ConnectionError, TimeoutError):
+        except (ConnectionError, TimeoutError, ClientError):
             return True  # nothing is known: looked at again when it is due
         return channel.offset != offset or (offset, channel.epoch) == (top.offset, top.epoch)
 

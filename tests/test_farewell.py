@@ -38,7 +38,7 @@ def test_a_spread_is_even_and_the_rest_is_served(serve: Serve) -> None:
         await leaving
 
     asyncio.run(main())
-    received = [[reply.push.pub.data for reply in client.received() if reply.push] for client in clients]
+    received = [[reply for reply in client.received() if reply.push] for client in clients]
     assert [len(publications) for publications in received] == list(range(10))
 
 

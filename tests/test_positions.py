@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from centrifast import errors, positions
+from centrifast.channels import ChannelRules
 from centrifast.client.state import State
+from centrifast.config.schema import ChannelConfig, ChannelOptions
 from centrifast.engine.contract import History, HistoryFilter, HistoryOptions
 from centrifast.engine.memory import MemoryBroker
 from centrifast.model import Publication, StreamPosition
@@ -219,6 +221,29 @@ def test_a_publication_that_never_arrives_is_one() -> None:
         broker.hold_back()
         server.publish("news", b"1")
         await wait(server, 42)
+        assert client.received() == [LOST]
+
+    watching(test)
+
+
+@pytest.mark.parametrize("options", [ChannelOptions(), None])
+def test_a_reload_that_takes_history_or_namespace_away_is_no_loss(
+    options: ChannelOptions | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(server: Server, broker: WatchedBroker) -> None:
+        client = subscribed_to_news(server)
+        broker.lose("news")
+        rules = server.node.rules
+        server.node.rules = ChannelRules(
+            ChannelConfig(without_namespace=options)
+            if options is not None
+            else ChannelConfig(namespace_boundary="ew")  # so "news" is in a namespace that does not exist
+        )
+        await wait(server, 60)
+        assert client.received() == []
+        assert caplog.text == ""
+        server.node.rules = rules
+        await wait(server, 60)
         assert client.received() == [LOST]
 
     watching(test)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,9 @@ def test_verifiers_stay_when_nothing_of_tokens_has_changed(tmp_path: Path) -> No
 # ------------------------------------------------------------------ one after another
 
 
-def reloading(file: ConfigFile, serve: Serve, work: Coroutine[Any, Any, None] | Any) -> None:
+def reloading(
+    file: ConfigFile, serve: Serve, work: Callable[[Reloader, Any], Coroutine[Any, Any, None]]
+) -> None:
     """Run *work* with a reloader and its node."""
     server = serve(file.loaded.config)
 
