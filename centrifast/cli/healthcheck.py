@@ -8,7 +8,7 @@ import urllib.request
 import click
 
 from centrifast.cli.command import config_option, fail, read_config
-from centrifast.config.schema import Config
+from centrifast.config.schema import Config, HttpServerConfig
 
 TIMEOUT = 5.0
 """Seconds; orchestrators ask every few seconds and give up about as fast."""
@@ -42,13 +42,21 @@ def healthcheck(config: str, url: str) -> None:
 
 def health_url(config: Config) -> str:
     """Return where the configuration serves its health endpoint; end the command when it does not."""
-    server = config.http_server
     if not config.health.enabled:
         fail("error: health.enabled is off; switch it on or give --url")
+    return internal_url(config.http_server) + config.health.handler_prefix
+
+
+def internal_url(server: HttpServerConfig) -> str:
+    """Return where this machine reaches the internal listener, without a path."""
     port = server.internal_port or str(server.port)
     separate = port != str(server.port) or (server.internal_address or server.address) != server.address
     tls = server.tls.enabled and not (separate and server.tls_external)
     scheme = "https" if tls or (separate and server.internal_tls.enabled) else "http"
-    host = server.internal_address or server.address or "127.0.0.1"
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{config.health.handler_prefix}"
+    return listener_url(scheme, server.internal_address or server.address, port)
+
+
+def listener_url(scheme: str, address: str, port: str | int) -> str:
+    """Return where this machine reaches a listener, which may be bound to all of its addresses."""
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"

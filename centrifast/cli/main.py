@@ -10,6 +10,7 @@ from centrifast.cli.checksubtoken import checksubtoken
 from centrifast.cli.checktoken import checktoken
 from centrifast.cli.command import config_option
 from centrifast.cli.completion import completion
+from centrifast.cli.config import config_group
 from centrifast.cli.configdoc import configdoc
 from centrifast.cli.defaultconfig import defaultconfig
 from centrifast.cli.defaultenv import defaultenv
@@ -18,6 +19,7 @@ from centrifast.cli.gensubtoken import gensubtoken
 from centrifast.cli.gentoken import gentoken
 from centrifast.cli.healthcheck import healthcheck
 from centrifast.cli.help import help_command
+from centrifast.cli.tail import tail
 from centrifast.cli.token_explain import token_group
 from centrifast.cli.version import version
 
@@ -52,6 +54,7 @@ for command in (
     checksubtoken,
     checktoken,
     completion,
+    config_group,
     configdoc,
     defaultconfig,
     defaultenv,
@@ -60,6 +63,7 @@ for command in (
     gentoken,
     healthcheck,
     help_command,
+    tail,
     token_group,
     version,
 ):
