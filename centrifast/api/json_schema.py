@@ -4,6 +4,7 @@ msgspec has a generator of its own, but it says what msgspec takes: no ``null`` 
 fields. Here a request says what the decoder forgives, and a result which members are always there.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ Describe = Callable[[str, str], str]
 """Gives the description of a struct's field, by the names of both."""
 
 REFERENCE = "#/components/schemas/"
+
+_SOURCE = re.compile(r" \((?:server specification|client protocol)[^)]*\)")
 
 _DOMAIN = {form: value for value, form in WRITTEN.items()}
 
@@ -114,5 +117,6 @@ def is_always(kind: inspect.StructType, field: inspect.Field) -> bool:
 
 
 def paragraph(docstring: str) -> str:
-    """The first paragraph of a docstring on one line, without its marks of code."""
-    return " ".join(docstring.strip().split("\n\n")[0].split()).replace("``", "`")
+    """The first paragraph of a docstring on one line, in Markdown, without the sources it names."""
+    text = " ".join(docstring.strip().split("\n\n")[0].split())
+    return _SOURCE.sub("", text).replace("``", "`")

@@ -86,7 +86,7 @@ def _operation(components: Components, name: str) -> Document:
     failures = sorted({errors.API_INTERNAL, *doc.failures}, key=lambda failure: failure.code)
     return {
         "operationId": name,
-        "summary": paragraph(serve.__doc__ or name),
+        "summary": f"{paragraph(serve.__doc__ or name).split('. ')[0].rstrip('.')}.",
         "description": doc.text,
         "parameters": [{"$ref": "#/components/parameters/ErrorMode"}],
         "requestBody": {

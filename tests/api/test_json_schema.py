@@ -117,3 +117,4 @@ def test_fields_are_described() -> None:
 
 def test_a_docstring_becomes_one_line() -> None:
     assert paragraph("One ``word``\n    and more.\n\n    Not this.\n") == "One `word` and more."
+    assert paragraph("A word (server specification 2.1).") == "A word."

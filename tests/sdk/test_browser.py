@@ -1,4 +1,4 @@
-"""A real browser on the quickstart page and on the browser example."""
+"""A real browser on the quickstart page, on the page that explains the API, and on the browser example."""
 
 import functools
 import http.server
@@ -90,6 +90,59 @@ def test_the_quickstart_page_catches_up_on_what_it_missed(browser: Chrome, own_s
 def test_a_page_of_another_origin_can_not_connect(browser: Chrome, server: ServerProcess) -> None:
     browser.get(f"http://localhost:{server.port}/")
     wait_for_text(browser, "status", "connection lost")
+
+
+def send(browser: Chrome, body: str) -> None:
+    """Make the call that the page shows with another body."""
+    field = browser.find_element(By.ID, "body")
+    field.clear()
+    field.send_keys(body)
+    browser.find_element(By.ID, "send").click()
+
+
+def test_the_api_page_calls_the_api(browser: Chrome, own_server: StartServer) -> None:
+    server = own_server({"swagger": {"enabled": True}})
+    browser.get(f"http://127.0.0.1:{server.port}/swagger")
+    wait_for_text(browser, "name", "POST /api/publish")
+    send(browser, '{"channel": "history:page", "data": {"from": "the page"}}')
+    wait_for_text(browser, "status", "401 Unauthorized")
+    browser.find_element(By.ID, "key").send_keys("key")
+    browser.find_element(By.ID, "send").click()
+    wait_for_text(browser, "status", "200 OK")
+    wait_for_text(browser, "answer", '"offset": 1')
+    history = server.api("history", channel="history:page", limit=-1)
+    assert history["result"]["publications"] == [{"data": {"from": "the page"}, "offset": 1}]
+
+    browser.find_element(By.CSS_SELECTOR, "a[data-name=presence_stats]").click()
+    wait_for_text(browser, "name", "POST /api/presence_stats")
+    assert browser.find_element(By.ID, "status").text == "Nothing sent yet."
+    browser.find_element(By.ID, "transport").click()
+    send(browser, '{"channel": "absent:a"}')
+    wait_for_text(browser, "status", "404 Not Found")
+    wait_for_text(browser, "answer", "unknown channel")
+
+
+def test_the_api_page_shows_every_method_and_its_fields(browser: Chrome, own_server: StartServer) -> None:
+    server = own_server({"swagger": {"enabled": True}})
+    browser.get(f"http://127.0.0.1:{server.port}/swagger/")
+    wait_for_text(browser, "methods", "publish")
+    document = json.loads(server.get("/swagger/openapi.json")[1])
+    names = [item["post"]["operationId"] for item in document["paths"].values()]
+    links = browser.find_elements(By.CSS_SELECTOR, "#methods a")
+    assert [link.get_attribute("data-name") for link in links] == names
+    for link, (path, item) in zip(links, document["paths"].items(), strict=True):
+        link.click()
+        wait_for_text(browser, "name", f"POST {path}")
+        assert browser.find_element(By.ID, "summary").text == item["post"]["summary"]
+        answers = browser.find_elements(By.CSS_SELECTOR, "#answers > details > summary > strong")
+        assert [answer.text for answer in answers] == sorted(item["post"]["responses"], key=int)
+        for summary in browser.find_elements(By.CSS_SELECTOR, "#request-schema summary"):
+            summary.click()
+        shown = {
+            code.text for code in browser.find_elements(By.CSS_SELECTOR, "#request-schema td:first-child")
+        }
+        example = item["post"]["requestBody"]["content"]["application/json"]["example"]
+        assert example.keys() <= shown
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
