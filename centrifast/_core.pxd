@@ -87,13 +87,13 @@ cdef class Sink(Timed):
         readonly object owner   # on_sink_failed(reason), on_sink_wake(); dropped in close()
         object transport        # asyncio transport; dropped in close()
         int fd
-        bint direct             # the descriptor may be written (no TLS)
-        bint blocked            # the transport holds bytes that the socket did not take
-        bint dirty
         readonly bint closed
-        bint failed
-        bint ping_outstanding
-        bint was_pinged         # a ping before this one has been answered: the first is not measured
+        uint8_t direct          # the descriptor may be written (no TLS); bytes, not bint: there is one for each client
+        uint8_t blocked         # the transport holds bytes that the socket did not take
+        uint8_t dirty
+        uint8_t failed
+        uint8_t ping_outstanding
+        uint8_t was_pinged      # a ping before this one has been answered: the first is not measured
         list messages           # not framed yet; None = none
         list frames             # framed, in order, before messages; None = none
         readonly Py_ssize_t queued  # bytes in messages and frames

@@ -1,9 +1,12 @@
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self, final
 
 FRAME_TYPES: tuple[str, ...]
 
 def now() -> float: ...
+def quantiles_of(
+    histograms: Iterable[Histogram], wanted: Sequence[float], now: float = 0.0
+) -> list[float]: ...
 
 @final
 class Tally:

@@ -169,36 +169,45 @@ cdef class Histogram:
         return found
 
     def quantiles(self, wanted not None, double now=0):
-        """The amounts below which each fraction of *wanted*, rising, of those of the last ten minutes lay.
+        """``quantiles_of`` this one alone."""
+        return quantiles_of((self,), wanted, now)
 
-        NaN while there are none. *now* as in ``observe``. O(cells), about 3 µs.
-        """
-        cdef uint64_t sums[CELLS]
-        cdef uint64_t total = 0, seen = 0
-        cdef double rank
-        cdef int age, cell = 0
-        cdef list found = []
-        if self.cells != NULL:
-            if now == 0:
-                now = centrifast_monotonic()
-            if now >= self.age_until:
-                self.turn(now)
+
+def quantiles_of(histograms not None, wanted not None, double now=0):
+    """The amounts below which each fraction of *wanted*, rising, of those of the last ten minutes lay.
+
+    Over all *histograms* together; NaN while there are none. *now* as in ``observe``. O(cells), 0.7 µs for each.
+    """
+    cdef uint64_t sums[CELLS]
+    cdef uint64_t total = 0, seen
+    cdef double rank
+    cdef int age, cell
+    cdef list found = []
+    cdef Histogram histogram
+    memset(sums, 0, sizeof(sums))
+    if now == 0:
+        now = centrifast_monotonic()
+    for histogram in histograms:
+        if histogram is None or histogram.cells == NULL:
+            continue
+        if now >= histogram.age_until:
+            histogram.turn(now)
+        for age in range(AGES):
             for cell in range(CELLS):
-                sums[cell] = 0
-                for age in range(AGES):
-                    sums[cell] += self.cells[age * CELLS + cell]
-                total += sums[cell]
-        if total == 0:
-            return [NAN] * len(wanted)
-        cell = 0
-        seen = sums[0]
-        for fraction in wanted:
-            rank = fraction * total
-            while seen < rank and cell < CELLS - 1:
-                cell += 1
-                seen += sums[cell]
-            found.append(middle_of(cell))
-        return found
+                sums[cell] += histogram.cells[age * CELLS + cell]
+    for cell in range(CELLS):
+        total += sums[cell]
+    if total == 0:
+        return [NAN] * len(wanted)
+    cell = 0
+    seen = sums[0]
+    for fraction in wanted:
+        rank = fraction * total
+        while seen < rank and cell < CELLS - 1:
+            cell += 1
+            seen += sums[cell]
+        found.append(middle_of(cell))
+    return found
 
 
 cdef double middle_of(int cell) noexcept:

@@ -1,6 +1,7 @@
 """Whether one more connection may open (server specification 2.5)."""
 
 from centrifast import log
+from centrifast._metrics import Tally
 from centrifast.clock import Clock
 from centrifast.config.schema import ClientConfig
 from centrifast.hub import Hub
@@ -8,13 +9,14 @@ from centrifast.limits import CONNECTION_LIMIT_LOG_INTERVAL
 
 
 class Admission:
-    """Keeps ``client.connection_limit`` and ``client.connection_rate_limit``."""
+    """Keeps ``client.connection_limit`` and ``client.connection_rate_limit``; *refused* counts for the first."""
 
-    def __init__(self, config: ClientConfig, clock: Clock, hub: Hub) -> None:
+    def __init__(self, config: ClientConfig, clock: Clock, hub: Hub, refused: Tally) -> None:
         self.limit = config.connection_limit
         """Connections of this node, 0 = any number; a reload may change it."""
         self._clock = clock
         self._hub = hub
+        self._refused = refused
         self._rate = RateLimit(config.connection_rate_limit, clock.monotonic())
         self._logged_at = -CONNECTION_LIMIT_LOG_INTERVAL
 
@@ -25,6 +27,7 @@ class Admission:
             return False
         if self.limit <= 0 or len(self._hub.clients) < self.limit:
             return True
+        self._refused.add()
         if now - self._logged_at >= CONNECTION_LIMIT_LOG_INTERVAL:
             self._logged_at = now
             log.warn("connection limit reached", limit=self.limit)

@@ -19,10 +19,12 @@ from msgspec.structs import replace
 from centrifast._channel import IN_STEP, LOST, OLD, Channel
 from centrifast._core import Subscribers
 from centrifast._framing import Variant
+from centrifast._metrics import Tally
 from centrifast.clock import Clock
 from centrifast.model import Publication, StreamPosition
 from centrifast.protocol.codec import Codec, NotJsonError
 from centrifast.protocol.forms import Form, Forms
+from centrifast.protocol.frame_types import PUSH_PUBLICATION, kind_of_push
 from centrifast.protocol.tags_filter import TagsFilter
 from centrifast.protocol.wire import Push, Reply
 
@@ -73,10 +75,20 @@ DELIVERED = Outcome()
 
 
 class Deliverer:
-    """Gives publications and pushes to the groups of a channel. *max_lag* in seconds, 0 = publications never age."""
+    """Gives publications and pushes to the groups of a channel. *max_lag* in seconds, 0 = publications never age.
 
-    def __init__(self, codecs: Mapping[Variant, Codec], clock: Clock, max_lag: float = 0.0) -> None:
+    *filtered* counts what subscribers were not sent because of their filter.
+    """
+
+    def __init__(
+        self,
+        codecs: Mapping[Variant, Codec],
+        clock: Clock,
+        max_lag: float = 0.0,
+        filtered: Tally | None = None,
+    ) -> None:
         self._codecs = codecs
+        self._filtered = filtered or Tally()
         self._clock = clock
         self._max_lag = max_lag
 
@@ -104,9 +116,12 @@ class Deliverer:
                 form, then = step.form_for(group)
             if form is not Form.NOTHING:
                 try:
-                    array.broadcast(forms.encoded(form, self._codecs[array.variant]))
+                    message = forms.encoded(form, self._codecs[array.variant])
+                    array.broadcast(message, False, PUSH_PUBLICATION)
                 except NotJsonError:
                     is_refused, then = True, refused(group)
+            elif step is not None and step.unmatched is group:
+                self._filtered.add(len(array))
             if then is not group:
                 moves.append((array, then))
         if not moves:
@@ -123,6 +138,7 @@ class Deliverer:
     def push(self, channel: Channel, push: Push) -> Outcome:
         """Give a join or leave to those who asked for them; in a large channel it waits a moment for others."""
         made: dict[Variant, bytes] = {}
+        kind = kind_of_push(push)
         moves: list[tuple[Subscribers, Delivery]] = []
         for array in channel.arrays:
             if not array.group.join_leave or array.group.is_lost:
@@ -134,7 +150,7 @@ class Deliverer:
             except NotJsonError:
                 moves.append((array, refused(array.group)))
             else:
-                array.broadcast(message, can_wait=True)
+                array.broadcast(message, True, kind)
         if not moves:
             return DELIVERED
         regroup(channel, moves)
@@ -159,6 +175,7 @@ class _Step:
         self._is_late = is_late
         self._same_stream = same_stream
         self.has_lost = False
+        self.unmatched: Delivery | None = None  # the latest group whose filter the publication did not pass
 
     def form_for(self, group: Delivery) -> tuple[Form, Delivery]:
         """The form that a group gets, and the group its members are in afterwards."""
@@ -174,6 +191,7 @@ class _Step:
             if group.ahead:
                 then = replace(group, ahead=0)
         if group.filter is not None and not group.filter.matches(self._publication.tags):
+            self.unmatched = group
             return Form.NOTHING, then
         if not group.delta:
             return Form.PLAIN, then

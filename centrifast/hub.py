@@ -10,6 +10,8 @@ from centrifast._channel import Channel
 from centrifast._core import Drain, Sink
 from centrifast.delivery import PLAIN, Delivery
 from centrifast.errors import DisconnectCode, UnsubscribeCode
+from centrifast.metrics.collector import Population
+from centrifast.metrics.metrics import Meter
 from centrifast.model import ClientInfo
 from centrifast.protocol.wire import Push
 
@@ -97,6 +99,7 @@ class Client(Protocol):
     client: str
     user: str
     subscriptions: dict[str, Subscription]
+    meter: Meter
 
     def info(self, channel: str = "") -> ClientInfo:
         """Who this is, as seen by others, with its info in *channel* if it is subscribed."""
@@ -131,7 +134,7 @@ class Hub:
     """Local connections and subscriptions of this node."""
 
     def __init__(self, drain: Drain) -> None:
-        self._drain = drain
+        self.drain = drain
         self.connecting: set[Client] = set()  # open, not connected yet or refused
         self.clients: dict[str, Client] = {}
         # One session, the usual case, stands alone: a set for each user would cost 216 bytes a connection.
@@ -185,13 +188,17 @@ class Hub:
         """Distinct users; all anonymous connections together count as one."""
         return len(self._users)
 
+    def population(self) -> Population:
+        """How many of everything there are."""
+        return Population(len(self.clients), self.user_count, self.subscription_count, len(self.channels))
+
     # ------------------------------------------------------- subscriptions
 
     def open_channel(self, name: str) -> Channel:
         """The channel of this name, made if there is none; it must get a subscriber in the same step."""
         channel = self.channels.get(name)
         if channel is None:
-            channel = self.channels[name] = Channel(name, self._drain)
+            channel = self.channels[name] = Channel(name, self.drain)
         return channel
 
     def subscribe(self, channel: Channel, sink: Sink, delivery: Delivery = PLAIN) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Container
 
 from centrifast import eager, log
 from centrifast.engine.contract import Broker
+from centrifast.metrics.metrics import Metrics
 
 
 class Interest:
@@ -15,8 +16,10 @@ class Interest:
     if broker and wishes still differ. A second request for the same thing is harmless.
     """
 
-    def __init__(self, broker: Broker, subscribed: Container[str]) -> None:
+    def __init__(self, broker: Broker, subscribed: Container[str], metrics: Metrics | None = None) -> None:
         self._broker = broker
+        actions = (metrics or Metrics()).actions
+        self._subscribes, self._unsubscribes = actions["broker_subscribe"], actions["broker_unsubscribe"]
         self._subscribed = subscribed
         self._holds: dict[str, int] = {}
         self._changes: dict[str, asyncio.Task[None]] = {}
@@ -74,6 +77,7 @@ class Interest:
 
     async def _subscribe(self, channel: str) -> None:
         """A request that failed may have been served: it is taken back, here or when those who want it let go."""
+        self._subscribes.add()
         try:
             await self._broker.subscribe(channel)
         except (ConnectionError, TimeoutError):
@@ -81,6 +85,7 @@ class Interest:
                 raise
 
     async def _unsubscribe(self, channel: str) -> None:
+        self._unsubscribes.add()
         try:
             await self._broker.unsubscribe(channel)
         except (ConnectionError, TimeoutError) as away:  # what still comes finds nobody

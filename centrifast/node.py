@@ -5,6 +5,7 @@ The line of a publication: ``publish`` ─▶ broker ─▶ ``subscriptions.on_p
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from msgspec import Raw
 
@@ -68,6 +69,7 @@ class Node:
         self.uid = clock.new_id()
         self.metrics = Metrics(recovered_publications=config.prometheus.recovered_publications_histogram)
         self.collector = Collector(self.metrics, codecs, hub.drain, hub.population, clock)
+        self.snapshot = partial(self.collector.snapshot, self.uid, name)
         self.admission = Admission(config.client, clock, hub, self.metrics.connection_limit)
         self._broker, self._presence = engine.broker, engine.presence
         self._background = Background()

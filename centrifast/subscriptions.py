@@ -9,11 +9,15 @@ The order that loses nothing (client protocol 6.4):
 The line of a publication: broker ─▶ ``on_publication`` ─▶ ``delivery`` ─▶ ``Subscribers.broadcast`` ─▶ socket.
 """
 
+from collections.abc import Coroutine
+from typing import Any
+
 from msgspec import Struct
 from msgspec.structs import replace
 
 from centrifast import log
 from centrifast._channel import Channel
+from centrifast._metrics import now
 from centrifast.background import Background
 from centrifast.catch_up import CatchUp, CatchUps
 from centrifast.clock import Clock
@@ -34,6 +38,7 @@ from centrifast.errors import (
 )
 from centrifast.hub import Client, Hub, Subscription
 from centrifast.interest import Interest
+from centrifast.metrics.metrics import Metrics
 from centrifast.model import NO_POSITION, ClientInfo, Publication, StreamPosition
 from centrifast.positions import Losses, PositionWatch, lose_all
 from centrifast.protocol.forms import info_to_wire
@@ -79,6 +84,7 @@ class Subscriptions:
         clock: Clock,
         *,
         recovery_limit: int,
+        metrics: Metrics | None = None,
     ) -> None:
         self._hub = hub
         self._broker, self._presence = engine.broker, engine.presence
@@ -87,7 +93,10 @@ class Subscriptions:
         self._watch = watch
         self._background = background
         self._recovery_limit = recovery_limit
-        self._interest = Interest(engine.broker, hub.channels)
+        self._metrics = metrics = metrics or Metrics()
+        self._interest = Interest(engine.broker, hub.channels, metrics)
+        self._received = metrics.received["publication"]
+        self._broadcasts = metrics.broadcasts["publication"]
         self._catch_ups = CatchUps()
         self._end_is_near = False
         self.taps = Taps(hub, self._interest, background, clock)
@@ -131,7 +140,7 @@ class Subscriptions:
             if catch_up is not None:
                 preparation.history, preparation.start = await catch_up.read(
                     self._wanted(resume, subscription.delivery),
-                    lambda wanted: self._broker.history(channel, wanted, history),
+                    lambda wanted: self._read_history(channel, wanted, history, resume),
                 )
             prepared = True
         except (ConnectionError, TimeoutError) as away:
@@ -166,6 +175,10 @@ class Subscriptions:
         self._release(channel, subscription)
         subscription.started = True
         session.subscriptions[channel] = subscription.shared()
+        session.meter.subscriptions.add()
+        self._metrics.actions["add_subscription"].add()
+        if preparation.resume is not None:
+            self._metrics.recovery_ended(len(recovery.publications), recovered=recovery.recovered)
         return recovery
 
     def deliver_pending(self, session: Client, channel: str) -> bool:
@@ -180,6 +193,7 @@ class Subscriptions:
         """Tell others that the session has come; to be called when its answer is queued."""
         subscription = session.subscriptions.get(channel)
         if subscription is not None and subscription.announced:
+            self._metrics.sent["join"].add()
             self._background.run("join failed", self._broker.publish_join(channel, session.info(channel)))
 
     def remove(self, session: Client, channel: str, *, deliver: bool) -> None:
@@ -192,11 +206,15 @@ class Subscriptions:
         del session.subscriptions[channel]
         if not subscription.started:
             self._release(channel, subscription)
-        elif self._hub.unsubscribe(channel, session.sink, deliver=deliver):
-            self._interest.review(channel)
+        else:
+            self._metrics.actions["remove_subscription"].add()
+            session.meter.subscriptions.add(-1)
+            if self._hub.unsubscribe(channel, session.sink, deliver=deliver):
+                self._interest.review(channel)
         if subscription.presence:
             self._forget_presence(session, channel)
         if info is not None and subscription.started:
+            self._metrics.sent["leave"].add()
             self._background.run("leave failed", self._broker.publish_leave(channel, info))
 
     def refresh_presence(self, session: Client) -> None:
@@ -212,28 +230,36 @@ class Subscriptions:
     ) -> None:
         """Everyone subscribed here gets it, and those who are about to be."""
         self._catch_ups.on_publication(channel, publication, position)
+        self._received.add()
+        if publication.time_ms:
+            self._metrics.lag.observe_age(publication.time_ms)
         core = self._hub.channels.get(channel)
         if core is not None:
+            started = now()
             self._act_on(core, self._deliverer.publish(core, publication, position, previous))
+            self._broadcasts.observe_since(started)
         if self._open_taps:
             self.taps.on_publication(channel, publication, position)
 
     def on_join(self, channel: str, info: ClientInfo) -> None:
         """Those who want to know are told."""
-        self._tell(channel, Push(channel=channel, join=Join(info_to_wire(info))))
+        self._tell(channel, Push(channel=channel, join=Join(info_to_wire(info))), "join")
         if self._open_taps:
             self.taps.on_member(channel, info, joined=True)
 
     def on_leave(self, channel: str, info: ClientInfo) -> None:
         """Those who want to know are told."""
-        self._tell(channel, Push(channel=channel, leave=Leave(info_to_wire(info))))
+        self._tell(channel, Push(channel=channel, leave=Leave(info_to_wire(info))), "leave")
         if self._open_taps:
             self.taps.on_member(channel, info, joined=False)
 
-    def _tell(self, channel: str, push: Push) -> None:
+    def _tell(self, channel: str, push: Push, kind: str) -> None:
+        self._metrics.received[kind].add()
         core = self._hub.channels.get(channel)
         if core is not None and not self._end_is_near:
+            started = now()
             self._act_on(core, self._deliverer.push(core, push))
+            self._metrics.broadcasts[kind].observe_since(started)
 
     def _act_on(self, core: Channel, outcome: Outcome) -> None:
         if outcome.lost:
@@ -245,6 +271,7 @@ class Subscriptions:
         return session.subscriptions.get(channel) is subscription
 
     async def _add_presence(self, session: Client, channel: str) -> None:
+        self._metrics.actions["add_presence"].add()
         await self._presence.add(channel, session.info(channel))
         if channel not in session.subscriptions:  # let go meanwhile: this may have been overtaken
             self._forget_presence(session, channel)
@@ -253,11 +280,21 @@ class Subscriptions:
         self._background.run("presence removal failed", self._remove_presence(session, channel))
 
     async def _remove_presence(self, session: Client, channel: str) -> None:
+        self._metrics.actions["remove_presence"].add()
         await self._presence.remove(channel, session.client, session.user)
         subscription = session.subscriptions.get(channel)
         if subscription is not None and subscription.presence:
             # It has come back meanwhile, and this may have been overtaken.
             await self._add_presence(session, channel)
+
+    def _read_history(
+        self, channel: str, wanted: HistoryFilter, options: HistoryOptions, resume: Resume | None
+    ) -> Coroutine[Any, Any, History]:
+        """What ``CatchUp.read`` asks for; those who read together are one."""
+        newest_only = resume is not None and resume.newest_only
+        kind = "stream_top" if resume is None else "recover_cache" if newest_only else "recover"
+        self._metrics.actions[f"history_{kind}"].add()
+        return self._broker.history(channel, wanted, options)
 
     def _wanted(self, resume: Resume | None, delivery: Delivery) -> HistoryFilter:
         """What is read: the position at least. The epoch is compared here, so that a new one comes with its top."""

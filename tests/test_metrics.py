@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from centrifast._metrics import FRAME_TYPES, Histogram, Tally, now
+from centrifast._metrics import FRAME_TYPES, Histogram, Tally, now, quantiles_of
 
 WINDOW = 600.0
 
@@ -112,3 +112,12 @@ def test_after_a_long_silence_nothing_old_is_left() -> None:
     histogram.observe(0.5, 1e6)
     histogram.observe(0.5, 1e6 + WINDOW / 2)
     assert histogram.quantiles((1.0,), 1e6 + WINDOW / 2)[0] == pytest.approx(0.5, rel=1 / 32)
+
+
+def test_several_histograms_have_common_quantiles() -> None:
+    short, long, silent = (Histogram((), windowed=True) for _ in range(3))
+    for _ in range(3):
+        short.observe(0.001, 1.0)
+    long.observe(1.0, 1.0)
+    assert quantiles_of([short, long, silent], (0.5, 0.99), 1.0) == pytest.approx([0.001, 1.0], rel=1 / 32)
+    assert all(map(math.isnan, quantiles_of([], (0.5,))))

@@ -28,6 +28,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from centrifast import eager, errors, log
+from centrifast._metrics import FRAME_TYPES, now
 from centrifast.client import commands
 from centrifast.client.state import TAKES_COMMANDS, Closed, State
 from centrifast.client.transport import ClientTransport
@@ -249,7 +250,12 @@ async def serve(session: "Session", command: Command) -> None:
             if not session.sink.pong():
                 raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
             return
-        reply = await commands.handle(session, command)
+        kind = kind_of(command)
+        started = now()
+        try:
+            reply = await commands.handle(session, command)
+        finally:
+            session.node.metrics.commands[kind].observe_since(started)
     except ClientError as failure:
         answer_error(session, command, failure.error)
     except Disconnect as end:
@@ -260,14 +266,16 @@ async def serve(session: "Session", command: Command) -> None:
         log.exception("command failed", client=session.client, user=session.user)
         answer_error(session, command, errors.INTERNAL)
     else:
-        session.send(reply)
+        session.send(reply, kind)
         if session.state is not State.CLOSED:  # a result that the client can not take ends it
             commands.after_reply(session, command)
 
 
 def answer_error(session: "Session", command: Command, error: ErrorCode) -> None:
     """Answer with a row of the table; after an error reply to connect nothing more is read (client protocol 3.1)."""
-    session.send(Reply(id=command.id, error=wire.Error(error.code, error.message, error.temporary)))
+    kind = kind_of(command)
+    session.node.metrics.reply_errors.of(FRAME_TYPES[kind], error.code).add()
+    session.send(Reply(id=command.id, error=wire.Error(error.code, error.message, error.temporary)), kind)
     if session.state is State.CONNECTING:
         session.state = State.FAILED
         session.sink.wake_in(FAILED_CONNECT_LINGER)

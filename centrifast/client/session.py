@@ -17,6 +17,7 @@ from centrifast.hub import Subscription
 from centrifast.model import ClientInfo
 from centrifast.protocol import wire
 from centrifast.protocol.codec import Codec, NotJsonError
+from centrifast.protocol.frame_types import kind_of_push
 from centrifast.protocol.wire import Push, Reply
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Session:
         "conn_info",
         "expires_at",
         "header_user",
+        "meter",
         "node",
         "queue",
         "refresh_at",
@@ -54,6 +56,7 @@ class Session:
         self.refresh_at = 0.0  # when its presence entries must be refreshed, monotonic; 0 = it has none
         self.subscriptions: dict[str, Subscription] = {}
         self.queue: CommandQueue | None = None  # while commands wait
+        self.meter = node.metrics.meter_of(transport.sink.variant.transport, named=False, versioned=False)
         node.hub.connecting.add(self)
         transport.sink.wake_in(node.config.client.stale_close_delay)
 
@@ -94,8 +97,8 @@ class Session:
 
     # ------------------------------------------------ called by the server
 
-    def send(self, reply: Reply) -> None:
-        """Queue one message for the client.
+    def send(self, reply: Reply, kind: int) -> None:
+        """Queue one message for the client; *kind* is for the count (``protocol.frame_types``).
 
         A payload that is no JSON for a JSON client ends the connection with 3506 (client protocol 2.4).
         """
@@ -106,16 +109,17 @@ class Session:
         except NotJsonError:
             self.disconnect(errors.INAPPROPRIATE_PROTOCOL)
         else:
-            self._transport.sink.send(message)
+            self._transport.sink.send(message, kind)
             if self.node.open_taps:
                 self.node.taps.on_sent(self, reply, len(message))
 
     def push(self, push: Push) -> None:
         """Queue an asynchronous message."""
-        self.send(Reply(push=push))
+        self.send(Reply(push=push), kind_of_push(push))
 
     def unsubscribe(self, channel: str, reason: UnsubscribeCode) -> None:
         """End a subscription from this side and tell the client."""
+        self.node.metrics.unsubscribes.of(reason.code).add()
         self.node.subscriptions.remove(self, channel, deliver=True)
         self.push(Push(channel=channel, unsubscribe=wire.Unsubscribe(reason.code, reason.reason)))
 
@@ -125,6 +129,7 @@ class Session:
             return
         if self.node.open_taps:
             self.node.taps.on_disconnected(self, disconnect)
+        self.node.metrics.disconnects.of(disconnect.code).add()
         self._end(deliver=flush)
         log.debug("client disconnected", client=self.client, user=self.user, code=disconnect.code)
         close_with(self._transport, disconnect, flush=flush)
@@ -158,6 +163,9 @@ class Session:
         """Be known, under the identity that connect found."""
         self.state = State.CONNECTED
         self.node.hub.add_client(self)
+        self.node.metrics.actions["add_client"].add()
+        self.meter.accepted.add()
+        self.meter.connections.add()
         if self.node.open_taps:
             self.node.taps.on_connected(self, self._transport.remote_address)
         self.schedule_wake()
@@ -217,9 +225,13 @@ class Session:
         """Leave every channel and the hub; the transport is closed by whoever calls this."""
         if self.state is State.CLOSED:
             return
+        was_connected = self.state is State.CONNECTED
         self.state = State.CLOSED
         for channel in tuple(self.subscriptions):
             self.node.subscriptions.remove(self, channel, deliver=deliver)
         self.node.hub.remove_client(self)
+        if was_connected:
+            self.node.metrics.actions["remove_client"].add()
+            self.meter.connections.add(-1)
         if self.queue is not None:
             self.queue.close()

@@ -39,10 +39,11 @@ class PublishOptions(msgspec.Struct, frozen=True, gc=False):
 
 
 class PublishResult(msgspec.Struct, frozen=True, gc=False):
-    """Where the publication landed; *suppressed* when nothing was published (idempotency key or version)."""
+    """Where the publication landed; *suppressed* when nothing was published, and by which *reason* of ``metrics``."""
 
     position: StreamPosition = NO_POSITION
     suppressed: bool = False
+    reason: str = ""
 
 
 PUBLISHED = PublishResult()

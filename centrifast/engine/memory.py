@@ -30,6 +30,7 @@ from centrifast.engine.stream import NEVER, Stream
 from centrifast.engine.sweep import SWEEP_INTERVAL, Sweeper
 from centrifast.errors import UNRECOVERABLE_POSITION, ClientError
 from centrifast.limits import IDLE_STREAMS
+from centrifast.metrics.metrics import IDEMPOTENCY, VERSION
 from centrifast.model import NO_POSITION, ClientInfo, Publication
 
 
@@ -79,7 +80,7 @@ class MemoryBroker:
         now = self._clock.monotonic()
         position = self._results.get(channel, options.idempotency_key, now)
         if position is not None:
-            return PublishResult(position, suppressed=True)
+            return PublishResult(position, suppressed=True, reason=IDEMPOTENCY)
         result = self._publish(channel, data, options)
         if not result.suppressed:  # by version; that leaves no result (engines specification 3.5.1)
             self._results.put(channel, options.idempotency_key, result.position, now)
@@ -100,7 +101,7 @@ class MemoryBroker:
         now = self._clock.monotonic()
         stream = self._stream(channel, now)
         if not stream.admits(options):  # no life is extended then (engines specification 3.5.1)
-            return PublishResult(stream.position, suppressed=True)
+            return PublishResult(stream.position, suppressed=True, reason=VERSION)
         previous = stream.newest if options.delta else None
         publication = stream.append(data, options, int(self._clock.unix() * 1000), now)
         if stream.top == 1:

@@ -614,7 +614,7 @@ def test_same_key_publishes_once_and_answers_the_first_position(
     bench.publish(b"2", history=history)
     again = bench.publish(b"3", key="k", history=history)
     assert not first.suppressed
-    assert again == PublishResult(first.position, suppressed=True)
+    assert again == PublishResult(first.position, suppressed=True, reason="idempotency")
     assert bench.events.data() == [b"1", b"2"]
 
 
@@ -647,8 +647,8 @@ def test_version_not_above_the_stored_one_is_suppressed_with_the_current_positio
     bench.subscribe()
     bench.publish(b"1", version=5)
     top = bench.publish(b"2").position  # no version: neither checked nor stored
-    assert bench.publish(b"3", version=5) == PublishResult(top, suppressed=True)
-    assert bench.publish(b"4", version=4) == PublishResult(top, suppressed=True)
+    assert bench.publish(b"3", version=5) == PublishResult(top, suppressed=True, reason="version")
+    assert bench.publish(b"4", version=4) == PublishResult(top, suppressed=True, reason="version")
     assert not bench.publish(b"5", version=6).suppressed
     assert bench.events.data() == [b"1", b"2", b"5"]
     assert bench.kept() == [1, 2, 3]

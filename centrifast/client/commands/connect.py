@@ -42,6 +42,9 @@ async def handle_connect(session: "Session", request: ConnectRequest) -> Connect
         raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
     node = session.node
     client = node.config.client
+    session.meter = node.metrics.meter_of(
+        session.sink.variant.transport, named=bool(request.name), versioned=bool(request.version)
+    )
     claims = await credentials(session, request.token)
     check_user(session, claims, has_token=bool(request.token))
     ttl = 0 if client.insecure else time_to_live(claims.expire_at, node.clock)
