@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from msgspec import Raw
 
 from centrifast import errors, log
+from centrifast._metrics import now
 from centrifast.api.messages import (
     EMPTY,
     AnyResult,
@@ -50,13 +51,19 @@ from centrifast.engine import contract
 from centrifast.errors import ApiError, ApiErrorCode, ClientError, DisconnectCode
 from centrifast.glob import GlobError
 from centrifast.limits import CLOSE_REASON_SIZE
+from centrifast.metrics.metrics import Metrics
 from centrifast.model import ClientInfo, NodeInfo, PresenceStats, StreamPosition
+
+HTTP = "http"
+"""What metrics call the way by which calls come."""
 
 _API_ERRORS = {error.code: error for error in errors.API_ERRORS}
 
 
 class ApiNode(Protocol):
     """What the API asks of the node."""
+
+    metrics: Metrics
 
     def channel_options(self, channel: str) -> ChannelOptions:
         """Options of the channel's namespace. Raises UNKNOWN_CHANNEL."""
@@ -352,7 +359,10 @@ METHODS: Mapping[str, tuple[type[Any], Method]] = {
 
 async def perform(node: ApiNode, name: str, request: Any) -> AnyResult | ApiErrorCode:
     """Call a method; an error is returned, not raised."""
-    return await _settle(METHODS[name][1](node, request), name)
+    started = now()
+    outcome = await _settle(METHODS[name][1](node, request), name)
+    node.metrics.api_called(HTTP, name, started, outcome.code if isinstance(outcome, ApiErrorCode) else 0)
+    return outcome
 
 
 async def _settle(call: Awaitable[AnyResult], name: str) -> AnyResult | ApiErrorCode:

@@ -11,6 +11,7 @@ from centrifast.config.schema import ChannelOptions
 from centrifast.engine.contract import PUBLISHED, History, HistoryFilter, PublishResult
 from centrifast.errors import ClientError, DisconnectCode
 from centrifast.glob import Glob
+from centrifast.metrics.metrics import Metrics
 from centrifast.model import ClientInfo, NodeInfo, PresenceStats, Publication, StreamPosition
 
 OPTIONS = ChannelOptions()
@@ -40,6 +41,7 @@ class FakeNode:
     offset: int = 0
     running: int = 0
     most_running: int = 0
+    metrics: Metrics = field(default_factory=Metrics)
 
     def channel_options(self, channel: str) -> ChannelOptions:
         if channel.startswith("nope:"):
