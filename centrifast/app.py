@@ -96,6 +96,7 @@ class Server:
         self.status = "starting"
         """What is served where, for systemd."""
         self._wheel_timer: TimerHandle | None = None
+        self._wheel_due = 0.0
         self._trimmer = Trimmer(self._clock, self._settings)
 
     # ---------------------------------------------------------------- start
@@ -112,8 +113,12 @@ class Server:
 
     def _turn_wheel(self) -> None:
         """The one timer behind all deadlines of all connections, and behind messages that can wait."""
+        now = time.monotonic()
+        if self._wheel_timer is not None:
+            self.node.metrics.loop_lag.observe(now - self._wheel_due)
         self._drain.release()
-        self._wheel.advance(time.monotonic())
+        self._wheel.advance(now)
+        self._wheel_due = time.monotonic() + self._wheel.resolution
         self._wheel_timer = self._clock.call_later(self._wheel.resolution, self._turn_wheel)
 
     async def _listen(self) -> None:
@@ -145,7 +150,9 @@ class Server:
                     f"a socket was passed for {address}, where nothing is configured to be served"
                 )
             return  # a listener that would carry no endpoint is not opened (server specification 2.1)
-        door = FrontDoor(routes, FrontDoorSettings(), self._clock)
+        counted = self._config.prometheus.enabled and self._config.prometheus.instrument_http_handlers
+        requests = self.node.metrics.http_requests if counted else None
+        door = FrontDoor(routes, FrontDoorSettings(), self._clock, requests)
         self._doors.append(door)
         sockets = passed or open_sockets(address, reuse_port=self._config.http_server.reuse_port)
         places = dict.fromkeys(map(place_of, sockets))

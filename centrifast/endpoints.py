@@ -8,6 +8,7 @@ from centrifast.api.live import TailEndpoint
 from centrifast.config.schema import Config
 from centrifast.node import Node
 from centrifast.server.health import add_health
+from centrifast.server.prometheus import add_prometheus
 from centrifast.server.quickstart import add_quickstart
 from centrifast.server.routes import Routes, UpgradeHandler
 from centrifast.server.swagger import add_swagger
@@ -46,6 +47,8 @@ def add_endpoints(config: Config, parts: Parts, external: Routes, internal: Rout
             api.add_endpoint(api_routes, "tail", TailEndpoint(parts.node).serve)
     if config.health.enabled:
         add_health(internal, config.health.handler_prefix, parts.is_ready)
+    if config.prometheus.enabled:
+        add_prometheus(internal, config.prometheus.handler_prefix, parts.node.collector)
     if config.swagger.enabled:
         is_api_here = not config.http_api.disabled and (external is internal or not config.http_api.external)
         add_swagger(internal, config.swagger.handler_prefix, config.http_api, is_api_here=is_api_here)

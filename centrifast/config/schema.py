@@ -125,7 +125,7 @@ class Config:
     )
     uni_grpc: UniGrpcConfig = section(UniGrpcConfig, "Unidirectional gRPC stream.", support=Support.ACCEPTED)
     admin: AdminConfig = section(AdminConfig, "Web page.", support=Support.ACCEPTED)
-    prometheus: PrometheusConfig = section(PrometheusConfig, "Metrics endpoint.", support=Support.ACCEPTED)
+    prometheus: PrometheusConfig = section(PrometheusConfig, "Metrics endpoint.")
     health: HealthConfig = section(HealthConfig, "Health endpoint.")
     swagger: SwaggerConfig = section(SwaggerConfig, "Page that explains the HTTP API and calls it.")
     debug: DebugConfig = section(DebugConfig, "For development and conformance suites.")

@@ -113,11 +113,11 @@ class AdminConfig:
 class PrometheusConfig:
     """Metrics endpoint."""
 
-    enabled: bool = option(False, "Serve metrics.", support=Support.WARNED)
+    enabled: bool = option(False, "Serve metrics.")
     handler_prefix: str = option("/metrics", "Path.")
     instrument_http_handlers: bool = option(False, "Count HTTP requests by path, method, status.")
-    recovered_publications_histogram: bool = option(False, "Extra histogram.")
-    native_histograms: bool = option(False, "Native histograms.")
+    recovered_publications_histogram: bool = option(False, "Measure how many publications were recovered.")
+    native_histograms: bool = option(False, "Native histograms.", support=Support.WARNED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,13 +35,17 @@ UpgradeHandler = Callable[[asyncio.Transport, Request, bytes], UpgradeRefusal | 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What one path is served by: *handler* for plain requests, or *upgrade* for WebSocket."""
+    """What one path is served by: *handler* for plain requests, or *upgrade* for WebSocket.
+
+    *path* is what metrics call all that it serves.
+    """
 
     name: str
     handler: Handler | None = None
     upgrade: UpgradeHandler | None = None
     methods: frozenset[str] | None = None  # None = any
     body_limit: BodyLimit | None = None
+    path: str = ""
 
     def refusal_of(self, method: str) -> Response | None:
         """The answer to a request whose method the route does not serve."""
@@ -78,24 +82,27 @@ class Routes:
         Raises ``RouteError`` if it is taken.
         """
         allowed = None if methods is None else frozenset(methods)
-        self._put(path, Route(name, handler=handler, methods=allowed, body_limit=body_limit), exact=exact)
+        path = normalize_prefix(path)
+        route = Route(name, handler=handler, methods=allowed, body_limit=body_limit, path=path)
+        self._put(path, route, exact=exact)
 
     def add_tree(
         self, prefix: str, name: str, handler: Handler, methods: Sequence[str] | None = None
     ) -> None:
         """Serve *prefix* and all below it that nothing else serves. Raises ``RouteError`` if it is taken."""
         allowed = None if methods is None else frozenset(methods)
-        route = Route(name, handler=handler, methods=allowed)
+        prefix = normalize_prefix(prefix)
+        route = Route(name, handler=handler, methods=allowed, path=prefix)
         self._put(prefix, route)
-        self._trees.append((f"{normalize_prefix(prefix).rstrip('/')}/", route))
+        self._trees.append((f"{prefix.rstrip('/')}/", route))
         self._trees.sort(key=lambda tree: len(tree[0]), reverse=True)
 
     def add_upgrade(self, path: str, name: str, handler: UpgradeHandler) -> None:
         """Serve WebSocket upgrades on *path*. Raises ``RouteError`` if the path is taken."""
-        self._put(path, Route(name, upgrade=handler))
+        path = normalize_prefix(path)
+        self._put(path, Route(name, upgrade=handler, path=path))
 
     def _put(self, path: str, route: Route, *, exact: bool = False) -> None:
-        path = normalize_prefix(path)
         taken = self._routes.setdefault(path, route)
         if taken is not route:
             raise RouteError(f"path {path} is configured for both {taken.name} and {route.name}")

@@ -11,7 +11,8 @@ from email.utils import formatdate
 
 from centrifast import log
 from centrifast.clock import Clock, TimerHandle
-from centrifast.protocol.http1 import Response
+from centrifast.metrics.vector import UNKNOWN, Vector
+from centrifast.protocol.http1 import Request, Response
 from centrifast.server.routes import Routes, UpgradeHandler, UpgradeRefusal
 from centrifast.transports.http_connection import SWEEP_PERIOD, HttpConnection
 
@@ -40,10 +41,16 @@ class FrontDoorSettings:
 
 
 class FrontDoor:
-    """What the connections of one listener share; calling it makes the protocol of an accepted socket."""
+    """What the connections of one listener share; calling it makes the protocol of an accepted socket.
 
-    def __init__(self, routes: Routes, settings: FrontDoorSettings, clock: Clock) -> None:
+    *requests* counts answers by path of an endpoint, method and status, if that is wanted.
+    """
+
+    def __init__(
+        self, routes: Routes, settings: FrontDoorSettings, clock: Clock, requests: Vector | None = None
+    ) -> None:
         self.routes = routes
+        self.requests = requests
         self.settings = settings
         self.now = 0.0  # of the latest sweep: exact enough for timeouts
         self.date = b""
@@ -88,6 +95,17 @@ class FrontDoor:
             self._tick()
         self.connections.add(connection)
         return True
+
+    def count(self, request: Request | None, status: int) -> None:
+        """Note an answer, to None where there was no readable request."""
+        if self.requests is None:
+            return
+        route = None if request is None else self.routes.find(request.path)
+        path, method = (
+            UNKNOWN if route is None else route.path,
+            UNKNOWN if request is None else request.method,
+        )
+        self.requests.of(path, method, status).add()
 
     def _log_refusal(self) -> None:
         now = self._clock.monotonic()

@@ -262,6 +262,8 @@ class HttpConnection(asyncio.Protocol):
 
     def _respond(self, request: Request, response: Response) -> None:
         door = self._door
+        if door.requests is not None:
+            door.count(request, response.status)
         keep_alive = request.keep_alive and not door.draining
         if isinstance(response, StreamingResponse):
             self._open_stream(request, response, keep_alive=keep_alive)
@@ -323,6 +325,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _refuse(self, refused: BadRequestError) -> None:
         """Answer what is no request we serve. Where the next one begins is unknown, so this is the end."""
+        self._door.count(None, refused.status)
         content = text_response(refused.status, refused.text)
         self._out.append(encode_response(content, keep_alive=False, date=self._door.date))
         self._flush()
@@ -363,6 +366,7 @@ class HttpConnection(asyncio.Protocol):
         self._resume_reading()  # read-ahead may have paused it, and the next owner does not know
         refused = handler(transport, request, rest)
         if refused is None:
+            self._door.count(request, 101)
             self._leave()
             return
         self._parser.feed(rest)

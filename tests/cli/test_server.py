@@ -148,13 +148,13 @@ def test_what_cannot_run_ends_with_one(
 
 def test_what_is_odd_but_allowed_is_warned_about(run: Run, application: Application, directory: Path) -> None:
     (directory / "config.json").write_text(
-        '{"log.level": "loud", "client.insecure": true, "prometheus.enabled": true}'
+        '{"log.level": "loud", "client.insecure": true, "opentelemetry.enabled": true}'
     )
     result = run()
     assert result.exit_code == 7
     assert [line.get("reason", line["message"]) for line in lines(result.stderr)] == [
         "unknown log level, using info",
-        "not supported by this version, without effect: prometheus.enabled",
+        "not supported by this version, without effect: opentelemetry.enabled",
         "insecure mode is on: client.insecure",
     ]
 

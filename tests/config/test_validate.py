@@ -108,7 +108,6 @@ def test_what_would_change_delivery_or_security_forbids_a_start(tree: dict[str, 
 @pytest.mark.parametrize(
     "path",
     [
-        "prometheus.enabled",
         "admin.enabled",
         "graphite.enabled",
         "opentelemetry.enabled",
@@ -118,6 +117,13 @@ def test_what_would_not_is_a_warning(path: str) -> None:
     config = config_of({path: True})
     assert unsupported(config) == ((), (path,))
     assert refuse_unsupported(config) == (f"not supported by this version, without effect: {path}",)
+
+
+def test_what_would_not_is_a_warning_only_where_its_section_is_on() -> None:
+    asked = {"prometheus.native_histograms": True}
+    assert unsupported(config_of(asked)) == ((), ())
+    path = "prometheus.native_histograms"
+    assert unsupported(config_of({**asked, "prometheus.enabled": True})) == ((), (path,))
 
 
 @pytest.mark.parametrize(
