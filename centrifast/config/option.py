@@ -111,9 +111,10 @@ def option(
     return dataclasses.field(default=default, repr=not secret, metadata={"facts": facts})
 
 
-def text_map(help: str) -> Mapping[str, str]:
-    """Declare a map of texts, empty by default."""
-    return dataclasses.field(default_factory=dict, metadata={"facts": Facts(help)})
+def text_map(help: str, *, secret: bool = False) -> Mapping[str, str]:
+    """Declare a map of texts, empty by default; one that may hold a *secret* never shows in a ``repr``."""
+    facts = Facts(help, secret=secret)
+    return dataclasses.field(default_factory=dict, repr=not secret, metadata={"facts": facts})
 
 
 def section(kind: type[T], help: str, *, support: Support = Support.BUILT, extension: bool = False) -> T:

@@ -38,7 +38,9 @@ class ProxyHttpConfig:
     """A backend reached over HTTP."""
 
     tls: TlsConfig = section(TlsConfig, "TLS towards the backend.")
-    static_headers: Mapping[str, str] = text_map("Headers sent with every call, of lowest priority.")
+    static_headers: Mapping[str, str] = text_map(
+        "Headers sent with every call, of lowest priority.", secret=True
+    )
     status_to_code_transforms: tuple[StatusTransform, ...] = items(
         StatusTransform, "Meaning of statuses other than 200."
     )
@@ -52,7 +54,7 @@ class ProxyGrpcConfig:
     credentials_key: str = option("", "Metadata key of per-call credentials.")
     credentials_value: str = option("", "Value of per-call credentials.", secret=True)
     compression: bool = option(False, "Compress calls with gzip.")
-    static_metadata: Mapping[str, str] = text_map("Metadata sent with every call.")
+    static_metadata: Mapping[str, str] = text_map("Metadata sent with every call.", secret=True)
 
 
 @dataclass(frozen=True, slots=True)

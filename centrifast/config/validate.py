@@ -16,7 +16,7 @@ from centrifast.config import (
 )
 from centrifast.config.duration import format_duration
 from centrifast.config.error import ConfigError
-from centrifast.config.option import Kind, Setting, Support, values_of
+from centrifast.config.option import Kind, Option, Setting, Support, values_of
 from centrifast.config.schema import Config
 
 INSECURE = frozenset(
@@ -62,9 +62,9 @@ def check_bounds(config: Config) -> Iterator[str]:
             yield from check_choices(setting, facts.choices)
         if isinstance(setting.value, int | float):
             if facts.min is not None and setting.value < facts.min:
-                yield f"{setting.path} must be at least {bound(setting, facts.min)}"
+                yield f"{setting.path} must be at least {bound_text(setting.option, facts.min)}"
             if facts.max is not None and setting.value > facts.max:
-                yield f"{setting.path} must be at most {bound(setting, facts.max)}"
+                yield f"{setting.path} must be at most {bound_text(setting.option, facts.max)}"
 
 
 def check_choices(setting: Setting, choices: tuple[str, ...]) -> Iterator[str]:
@@ -76,9 +76,9 @@ def check_choices(setting: Setting, choices: tuple[str, ...]) -> Iterator[str]:
             yield f"{setting.path}: {word!r} is not valid; use one of {allowed}"
 
 
-def bound(setting: Setting, number: float) -> str:
+def bound_text(option: Option, number: float) -> str:
     """Write a bound in the unit operators write it."""
-    return format_duration(number) if setting.option.kind is Kind.DURATION else f"{number:g}"
+    return format_duration(number) if option.kind is Kind.DURATION else f"{number:g}"
 
 
 def unsupported(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
