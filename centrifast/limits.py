@@ -149,3 +149,9 @@ ENGINE_REQUESTS = 100_000
 
 ENGINE_TIMEOUT = 5.0
 """Seconds until a request to the engine has failed."""
+
+SLOW_CLIENTS = 1000
+"""Clients that one answer of ``stats`` names."""
+
+SLOW_LOOKS_AT_ONCE = 5000
+"""Clients whose queue is looked at between two turns of the loop; 0.2 µs each."""

@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("client",),
     ("node",),
     ("admission", "subscription_rules", "subscriptions", "history_options"),
-    ("positions", "catch_up", "recovered_cache", "taps"),
+    ("positions", "catch_up", "recovered_cache", "slow_clients", "taps"),
     ("interest", "recovery"),
     ("auth", "hub", "engine"),
     ("delivery",),

@@ -14,8 +14,10 @@ from centrifast.api.messages import (
     PresenceStatsResult,
     PublishResult,
     Result,
+    StatsResult,
 )
 from centrifast.errors import ApiErrorCode
+from centrifast.limits import SLOW_CLIENTS
 
 FIELDS: Mapping[str, str] = {
     "channel": "Name of the channel.",
@@ -34,6 +36,36 @@ FIELDS: Mapping[str, str] = {
     "delta": "Build a delta for subscribers who negotiated them.",
     "version": "With history: skip the publication if the last stored version is equal or greater; 0 = no version.",
     "NodeInfo.version": "Version of the server.",
+    "NodeStats.version": "Version of the server.",
+    "NodeStats.name": "Name of the process.",
+    "NodeStats.uid": "Id of the process, another one after every start.",
+    "StatsResult.nodes": "Every process.",
+    "StatsRequest.slow": "How many of its slowest clients each process names; at most 1000.",
+    "NodeStats.slow": "Clients with most queued bytes, most first.",
+    "SlowClient.client": "Id of the connection.",
+    "SlowClient.user": "Id of the user; empty for an anonymous connection.",
+    "SlowClient.bytes": "Bytes that wait for it.",
+    "pid": "Process id.",
+    "time": "When these numbers were taken, in Unix seconds.",
+    "messages_sent": "Messages sent to clients since the start.",
+    "bytes_sent": "Their bytes, without framing.",
+    "messages_received": "Commands received from clients since the start.",
+    "bytes_received": "Their bytes, without framing.",
+    "NodeStats.publications": "Publications through this process since the start.",
+    "slow_disconnects": "Clients disconnected with 3008 since the start.",
+    "outbox_bytes": "Bytes that wait for single clients.",
+    "drain_length": "Outboxes and channels that are due to be written.",
+    "rss": "Resident memory in bytes.",
+    "cpu_seconds": "User and system time since the start.",
+    "open_descriptors": "Descriptors in use; -1 where the system does not say.",
+    "descriptor_limit": "Descriptors allowed.",
+    "publish_to_socket": "From a publication until it is written, in seconds, over ten minutes.",
+    "client_command": "From a command of a client to its reply, likewise.",
+    "api_command": "From a call of this API to its answer, likewise.",
+    "loop_lag": "By how much timers of the event loop are late, likewise.",
+    "p50": "Half are not above this.",
+    "p99": "99 of 100 are not above this.",
+    "p999": "999 of 1000 are not above this.",
     "version_epoch": "Versions are compared only if the last stored one has the same.",
     "user": "Id of the user; empty = anonymous connections.",
     "ClientInfo.user": "Id of the user; empty for an anonymous connection.",
@@ -142,6 +174,36 @@ _NODE = {
     "metrics": {"interval": 60.0, "items": {}},
     "num_subs": 2,
 }
+_QUANTILES = {"p50": 0.00012, "p99": 0.0011, "p999": 0.0032}
+_STATS = {
+    "uid": "f2f1e0c4-5d0c-4d9e-8f6c-1d8f1f0a7f10",
+    "name": "web-1_8000",
+    "version": "0.1.0",
+    "pid": 4711,
+    "uptime": 60.2,
+    "time": 1760000000.5,
+    "num_clients": 2,
+    "num_users": 1,
+    "num_subs": 2,
+    "num_channels": 1,
+    "messages_sent": 180,
+    "bytes_sent": 14400,
+    "messages_received": 12,
+    "bytes_received": 640,
+    "publications": 90,
+    "slow_disconnects": 0,
+    "outbox_bytes": 1048576,
+    "drain_length": 1,
+    "rss": 52428800,
+    "cpu_seconds": 1.25,
+    "open_descriptors": 24,
+    "descriptor_limit": 65535,
+    "publish_to_socket": _QUANTILES,
+    "client_command": _QUANTILES,
+    "api_command": _QUANTILES,
+    "loop_lag": _QUANTILES,
+    "slow": [{"client": _INFO["client"], "user": "42", "bytes": 1048576}],
+}
 
 METHODS: Mapping[str, MethodDoc] = {
     "publish": MethodDoc(
@@ -231,6 +293,15 @@ METHODS: Mapping[str, MethodDoc] = {
     ),
     "info": MethodDoc(
         "A node that is silent for 7 seconds is forgotten.", {}, {"nodes": [_NODE]}, InfoResult
+    ),
+    "stats": MethodDoc(
+        "What `centrifast top` shows: counters since the start, of which two answers make a rate. An extension of "
+        "this server.",
+        {"slow": 10},
+        {"nodes": [_STATS]},
+        StatsResult,
+        (errors.API_BAD_REQUEST,),
+        {"properties": {"slow": {"anyOf": [{"type": "null"}, {"minimum": 0, "maximum": SLOW_CLIENTS}]}}},
     ),
     "rpc": MethodDoc(
         "This server has no extensions: the answer is always error 104.",

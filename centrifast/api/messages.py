@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 
 from centrifast.model import ClientInfo, NodeInfo, Publication
 from centrifast.protocol.wire import NO_DATA, Int32, Int64, UInt32, UInt64, check_offset
+from centrifast.slow_clients import NodeStats
 
 
 class Request(Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,6 +138,10 @@ class InfoRequest(Request, frozen=True):
     pass
 
 
+class StatsRequest(Request, frozen=True):
+    slow: Int32 = 0
+
+
 class RpcRequest(Request, frozen=True):
     method: str = ""
     params: Raw = NO_DATA
@@ -162,6 +167,7 @@ class BatchCommand(Request, frozen=True):
     rpc: RpcRequest | None = None
     refresh: RefreshRequest | None = None
     channels: ChannelsRequest | None = None
+    stats: StatsRequest | None = None
 
 
 class BatchRequest(Request, frozen=True):
@@ -223,6 +229,10 @@ class HistoryResult(Struct, frozen=True):
 
 class InfoResult(Result, frozen=True):
     nodes: Sequence[NodeInfo] = ()
+
+
+class StatsResult(Result, frozen=True):
+    nodes: Sequence[NodeStats] = ()
 
 
 class ChannelInfo(Struct, frozen=True, gc=False):

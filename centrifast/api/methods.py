@@ -40,6 +40,8 @@ from centrifast.api.messages import (
     RefreshRequest,
     Result,
     RpcRequest,
+    StatsRequest,
+    StatsResult,
     SubscribeOverride,
     SubscribeRequest,
     UnsubscribeRequest,
@@ -50,9 +52,10 @@ from centrifast.config.schema import ChannelOptions
 from centrifast.engine import contract
 from centrifast.errors import ApiError, ApiErrorCode, ClientError, DisconnectCode
 from centrifast.glob import GlobError
-from centrifast.limits import CLOSE_REASON_SIZE
+from centrifast.limits import CLOSE_REASON_SIZE, SLOW_CLIENTS
 from centrifast.metrics.metrics import Metrics
 from centrifast.model import ClientInfo, NodeInfo, PresenceStats, StreamPosition
+from centrifast.slow_clients import NodeStats
 
 HTTP = "http"
 """What metrics call the way by which calls come."""
@@ -143,6 +146,9 @@ class ApiNode(Protocol):
 
     async def info(self) -> Sequence[NodeInfo]:
         """Every node in numbers."""
+
+    async def stats(self, slow: int) -> Sequence[NodeStats]:
+        """Every process in many numbers, each with its *slow* slowest clients."""
 
 
 def _payload(raw: Raw, encoded: str) -> bytes:
@@ -308,6 +314,13 @@ async def info(node: ApiNode, request: InfoRequest) -> Result:
     return InfoResult(await node.info())
 
 
+async def stats(node: ApiNode, request: StatsRequest) -> Result:
+    """All processes in many numbers; an extension."""
+    if not 0 <= request.slow <= SLOW_CLIENTS:
+        raise ApiError(errors.API_BAD_REQUEST)
+    return StatsResult(await node.stats(request.slow))
+
+
 async def rpc(node: ApiNode, request: RpcRequest) -> Result:
     """There are no API extensions to call."""
     _require(request.method)
@@ -351,6 +364,7 @@ METHODS: Mapping[str, tuple[type[Any], Method]] = {
     "history_remove": (ChannelRequest, history_remove),
     "channels": (ChannelsRequest, channels),
     "info": (InfoRequest, info),
+    "stats": (StatsRequest, stats),
     "rpc": (RpcRequest, rpc),
     "batch": (BatchRequest, batch),
 }

@@ -67,7 +67,7 @@ class Api:
     def __init__(self, url: str, key: str, *, insecure_tls: bool = False, hint: str = "") -> None:
         """Raise ``UnavailableError`` if *url* is none. *hint* says where the URL comes from."""
         self.url = url.rstrip("/")
-        self._key = key
+        self._key = "".join(key.split())  # a line break of the file it comes from is no part of it
         self._hint = hint
         try:
             parts = urlsplit(self.url)
@@ -122,8 +122,8 @@ class Api:
     ) -> http.client.HTTPResponse:
         connection.connect()
         connection.sock.settimeout(timeout)
-        headers = {"X-API-Key": self._key.encode(errors="replace"), "Content-Type": "application/json"}
-        connection.request("POST", f"{self._path}/{method}", json.dumps(request), headers)
+        key = self._key.encode(errors="replace")
+        connection.request("POST", f"{self._path}/{method}", json.dumps(request), {"X-API-Key": key})
         response = connection.getresponse()
         if response.status == 200:
             return response

@@ -12,9 +12,17 @@ from centrifast.engine.contract import PUBLISHED, History, HistoryFilter, Publis
 from centrifast.errors import ClientError, DisconnectCode
 from centrifast.glob import Glob
 from centrifast.metrics.metrics import Metrics
+from centrifast.metrics.snapshot import Snapshot
 from centrifast.model import ClientInfo, NodeInfo, PresenceStats, Publication, StreamPosition
+from centrifast.slow_clients import NodeStats, SlowClient
 
 OPTIONS = ChannelOptions()
+
+NUMBERS: dict[str, Any] = {
+    name: "u" if name in ("uid", "name", "version") else 0
+    for name in Snapshot.__struct_fields__
+    if name not in ("publish_to_socket", "client_command", "api_command", "loop_lag")
+}
 
 DEFAULTS: dict[str, Any] = {
     "history": True,
@@ -150,6 +158,9 @@ class FakeNode:
     async def channels(self, pattern: str) -> Mapping[str, int]:
         glob = Glob(pattern or "*")
         return {name: count for name, count in {"news": 2, "a<b>&\u2028": 1}.items() if glob.matches(name)}
+
+    async def stats(self, slow: int) -> Sequence[NodeStats]:
+        return [NodeStats(**NUMBERS, slow=[SlowClient("c", "u", 5)][:slow])]
 
     async def info(self) -> Sequence[NodeInfo]:
         return [

@@ -52,6 +52,7 @@ def test_the_order_of_batch_commands_is_the_one_that_decides() -> None:
         "rpc",
         "refresh",
         "channels",
+        "stats",
     )
 
 

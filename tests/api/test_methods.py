@@ -29,6 +29,7 @@ from centrifast.api.messages import (
     PublishResult,
     RefreshRequest,
     RpcRequest,
+    StatsRequest,
     SubscribeOverride,
     SubscribeRequest,
     UnsubscribeRequest,
@@ -331,6 +332,12 @@ def test_channels() -> None:
     result = call(FakeNode(), "channels", ChannelsRequest("n*"))
     assert {name: info.num_clients for name, info in result.channels.items()} == {"news": 2}
     assert call(FakeNode(), "channels", ChannelsRequest("[")) is errors.API_INTERNAL
+
+
+def test_stats() -> None:
+    nodes = call(FakeNode(), "stats", StatsRequest(slow=1)).nodes
+    assert [(node.uid, [client.client for client in node.slow]) for node in nodes] == [("u", ["c"])]
+    assert call(FakeNode(), "stats", StatsRequest()).nodes[0].slow == []
 
 
 def test_info() -> None:

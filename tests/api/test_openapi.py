@@ -125,6 +125,7 @@ def test_examples_fit_their_schemas(path: str, operation: Any) -> None:
         ("rpc", {}),
         ("batch", {"commands": [1]}),
         ("info", []),
+        ("stats", {"slow": -1}),
         (COMMANDS, {"method": "nope"}),
     ],
 )
