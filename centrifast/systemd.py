@@ -90,7 +90,10 @@ def take_sockets(environ: MutableMapping[str, str]) -> list[PassedSocket]:
     passed = []
     for index in range(int(count)):
         fd = FIRST_PASSED_FD + index
-        os.set_inheritable(fd, False)
         name = names[index] if index < len(names) else ""
-        passed.append(PassedSocket(socket.socket(fileno=fd), name))
+        try:
+            os.set_inheritable(fd, False)
+            passed.append(PassedSocket(socket.socket(fileno=fd), name))
+        except OSError as error:
+            raise OSError(f"file descriptor {fd}, passed as a socket, can not be used: {error}") from error
     return passed

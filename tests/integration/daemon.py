@@ -16,8 +16,8 @@ from tests.server_process import START_TIMEOUT, ServerProcess, merged
 WAIT = 20.0
 
 LAUNCHER = """
-import os, sys
-fds = [os.dup(int(fd)) for fd in sys.argv[1].split(",") if fd]
+import fcntl, os, sys
+fds = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 100) for fd in sys.argv[1].split(",")]
 for number, fd in enumerate(fds, 3):
     os.dup2(fd, number)
 os.environ["LISTEN_PID"] = os.environ["WATCHDOG_PID"] = str(os.getpid())
@@ -57,6 +57,10 @@ class Daemon(ServerProcess):
         self._sockets = sockets
         self._stderr = stderr
         self._answers = answers
+
+    def __enter__(self) -> "Daemon":
+        self.start()
+        return self
 
     def start(self) -> None:
         """Start it, and wait until it answers if it shall."""
