@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from msgspec import Raw
-from msgspec.structs import asdict
 
 from centrifast import __version__, errors, log
 from centrifast._channel import Channel
@@ -42,7 +41,7 @@ from centrifast.protocol.codec import Codec
 from centrifast.protocol.forms import to_wire
 from centrifast.protocol.wire import NO_DATA, Push, Subscribe
 from centrifast.recovered_cache import RecoveredCache
-from centrifast.slow_clients import NodeStats, slowest
+from centrifast.slow_clients import stats_of
 from centrifast.subscription_rules import make_subscription, resume_of
 from centrifast.subscriptions import Subscriptions
 
@@ -72,6 +71,7 @@ class Node:
         self.metrics = Metrics(recovered_publications=config.prometheus.recovered_publications_histogram)
         self.collector = Collector(self.metrics, codecs, hub.drain, hub.population, clock)
         self.snapshot = partial(self.collector.snapshot, self.uid, name)
+        self.stats = partial(stats_of, self.snapshot, hub.clients)
         self.admission = Admission(config.client, clock, hub, self.metrics.connection_limit)
         self._broker, self._presence = engine.broker, engine.presence
         self._background = Background()
@@ -344,11 +344,6 @@ class Node:
         return {
             name: count for name, count in self.hub.subscriber_counts() if matches is None or matches(name)
         }
-
-    async def stats(self, slow: int) -> Sequence[NodeStats]:
-        """This process in numbers, with its *slow* slowest clients."""
-        clients = await slowest(self.hub.clients, slow)
-        return [NodeStats(**asdict(self.snapshot()), slow=clients)]
 
     async def info(self) -> Sequence[NodeInfo]:
         """This node in numbers."""

@@ -2,9 +2,10 @@
 
 import asyncio
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from centrifast.hub import Client
 from centrifast.limits import SLOW_LOOKS_AT_ONCE
@@ -23,6 +24,14 @@ class NodeStats(Snapshot, frozen=True, kw_only=True):
     """One process in numbers, and its slowest clients. Sizes in bytes, durations in seconds, counters since start."""
 
     slow: Sequence[SlowClient] = ()
+
+
+async def stats_of(
+    snapshot: Callable[[], Snapshot], clients: Mapping[str, Client], slow: int
+) -> list[NodeStats]:
+    """This process in numbers, with its *slow* slowest clients."""
+    named = await slowest(clients, slow)
+    return [NodeStats(**asdict(snapshot()), slow=named)]
 
 
 async def slowest(clients: Mapping[str, Client], count: int) -> list[SlowClient]:
