@@ -7,6 +7,7 @@ from centrifast.api.handler import ApiHandler
 from centrifast.api.live import TailEndpoint
 from centrifast.config.schema import Config
 from centrifast.node import Node
+from centrifast.server.admin import AdminEndpoints
 from centrifast.server.health import add_health
 from centrifast.server.prometheus import add_prometheus
 from centrifast.server.quickstart import add_quickstart
@@ -49,6 +50,9 @@ def add_endpoints(config: Config, parts: Parts, external: Routes, internal: Rout
         add_health(internal, config.health.handler_prefix, parts.is_ready)
     if config.prometheus.enabled:
         add_prometheus(internal, config.prometheus.handler_prefix, parts.node.collector)
+    if config.admin.enabled:
+        admin = AdminEndpoints(config.admin, parts.node, parts.node.clock, parts.is_stopping)
+        admin.add_to(external if config.admin.external else internal)
     if config.swagger.enabled:
         is_api_here = not config.http_api.disabled and (external is internal or not config.http_api.external)
         add_swagger(internal, config.swagger.handler_prefix, config.http_api, is_api_here=is_api_here)

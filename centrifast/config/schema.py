@@ -124,7 +124,7 @@ class Config:
         UniWebSocketConfig, "Unidirectional WebSocket.", support=Support.ACCEPTED
     )
     uni_grpc: UniGrpcConfig = section(UniGrpcConfig, "Unidirectional gRPC stream.", support=Support.ACCEPTED)
-    admin: AdminConfig = section(AdminConfig, "Web page.", support=Support.ACCEPTED)
+    admin: AdminConfig = section(AdminConfig, "Endpoints for an administrator's page.")
     prometheus: PrometheusConfig = section(PrometheusConfig, "Metrics endpoint.")
     health: HealthConfig = section(HealthConfig, "Health endpoint.")
     swagger: SwaggerConfig = section(SwaggerConfig, "Page that explains the HTTP API and calls it.")

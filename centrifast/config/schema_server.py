@@ -97,16 +97,16 @@ class GrpcApiConfig:
 
 @dataclass(frozen=True, slots=True)
 class AdminConfig:
-    """Web page and its endpoints."""
+    """Endpoints for an administrator's page; the page itself comes from `web_path`."""
 
-    enabled: bool = option(False, "Serve the admin page.", support=Support.WARNED)
+    enabled: bool = option(False, "Serve the admin endpoints.")
     handler_prefix: str = option("", "Path prefix; empty = root.")
     password: str = option("", "Password of the login.", secret=True)
     secret: str = option("", "Key that signs login tokens.", secret=True)
-    insecure: bool = option(False, "No login to the admin page.")
-    web_path: str = option("", "Directory of another page.")
-    web_proxy_address: str = option("", "Development only.")
-    external: bool = option(False, "Serve the admin page on the external listener.")
+    insecure: bool = option(False, "No login: whoever reaches the endpoints is an administrator.")
+    web_path: str = option("", "Directory of a page to serve below the prefix; empty = none.")
+    web_proxy_address: str = option("", "Development only.", support=Support.ACCEPTED)
+    external: bool = option(False, "Serve the admin endpoints on the external listener.")
 
 
 @dataclass(frozen=True, slots=True)
