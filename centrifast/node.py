@@ -79,21 +79,25 @@ class Node:
         self._watch = PositionWatch(
             clock, hub.channels, self._losses, self._read_top, config.client.channel_position_check_delay
         )
-        self.subscriptions = Subscriptions(
-            hub,
-            engine,
-            Deliverer(codecs, clock, config.client.channel_position_max_time_lag, self.metrics.filtered),
-            self._losses,
-            self._watch,
-            self._background,
-            clock,
-            recovery_limit=config.client.recovery_max_publication_limit,
-            metrics=self.metrics,
-        )
+        self.subscriptions = self._make_subscriptions(engine, codecs)
         self.taps = self.subscriptions.taps
         self.open_taps = self.taps.open
         self.recovered = RecoveredCache()
         self._started_at = clock.monotonic()
+
+    def _make_subscriptions(self, engine: Engine, codecs: Mapping[Variant, Codec]) -> Subscriptions:
+        client, filtered = self.config.client, self.metrics.filtered
+        return Subscriptions(
+            self.hub,
+            engine,
+            Deliverer(codecs, self.clock, client.channel_position_max_time_lag, filtered),
+            self._losses,
+            self._watch,
+            self._background,
+            self.clock,
+            recovery_limit=client.recovery_max_publication_limit,
+            metrics=self.metrics,
+        )
 
     async def start(self) -> None:
         """Connect to the engine."""
