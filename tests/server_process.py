@@ -74,12 +74,12 @@ class ServerProcess:
         changes: Mapping[str, Any] | None = None,
         *,
         descriptors: int | None = None,
-        launcher: Sequence[str] = (),
+        command: Sequence[str] = (sys.executable, "-m", "centrifast"),
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """*launcher* starts the daemon, whose command is appended to it; *tls* is how it is asked."""
+        """*command* is the program, *tls* how it is asked."""
         self.port = free_port()
-        self._launcher = launcher
+        self._command = command
         self._tls = tls
         self._descriptors = descriptors
         self.config = merged(merged(BASE_CONFIG, {"http_server": {"port": self.port}}), changes or {})
@@ -117,7 +117,7 @@ class ServerProcess:
 
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._launcher, sys.executable, "-m", "centrifast", "-c", str(self._config_file)],
+                [*self._command, "-c", str(self._config_file)],
                 stderr=log,
                 stdout=log,
                 preexec_fn=lower_limit,  # noqa: PLW1509 - only setrlimit runs there

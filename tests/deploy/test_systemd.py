@@ -22,6 +22,7 @@ SOCKET = DEPLOY / "systemd/centrifast.socket"
 EXPOSURE = 15
 """Tenths: systemd calls what is below 2.0 OK; a service without any of this has 9.6."""
 
+DAEMON = [sys.executable, "-m", "centrifast"]
 PROGRAM = "/opt/centrifast/bin/centrifast"
 
 
@@ -93,7 +94,7 @@ def test_the_daemon_works_as_confined_as_the_unit_makes_it(tmp_path: Path, autho
         "log": {"file": str(tmp_path / "log.txt")},
     }
     confined = [sys.executable, str(Path(__file__).parent / "confined.py"), str(SERVICE)]
-    server = ServerProcess(tmp_path, changes, launcher=confined)
+    server = ServerProcess(tmp_path, changes, command=[*confined, *DAEMON])
     external_port, server.port = server.port, internal_port
     with notified(tmp_path / "notify") as listening, server:
         assert listening.recv(4096).startswith(b"READY=1")
@@ -126,7 +127,7 @@ def test_a_port_that_systemd_has_opened_is_used(tmp_path: Path) -> None:
     (name,) = settings_of(SOCKET, "FileDescriptorName")
     port = free_port()
     activate = ["systemd-socket-activate", f"--fdname={name}", f"--listen=127.0.0.1:{port}"]
-    server = ServerProcess(tmp_path, {"http_server": {"port": port}}, launcher=activate)
+    server = ServerProcess(tmp_path, {"http_server": {"port": port}}, command=[*activate, *DAEMON])
     server.port = port
     with server, RawWebSocket(port) as client:
         client.connect()
