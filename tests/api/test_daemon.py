@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from centrifast.api.commands import NUMBERED_METHODS
 from tests.api.test_error_table import ERRORS, ROWS, bare
 from tests.server_process import BASE_CONFIG, ServerProcess
 
@@ -41,8 +42,9 @@ def test_errors(server: ServerProcess, name: str, request_: dict[str, Any], code
 
 
 def test_errors_of_the_old_command_format(server: ServerProcess) -> None:
-    commands = "\n".join(json.dumps({"method": name, "params": request}) for name, request, _ in REACHED)
-    replies = "\n".join(f'{{"error":{bare(ERRORS[code])}}}' for _, _, code in REACHED)
+    rows = [row for row in REACHED if row[0] in NUMBERED_METHODS]  # it is older than our extensions
+    commands = "\n".join(json.dumps({"method": name, "params": request}) for name, request, _ in rows)
+    replies = "\n".join(f'{{"error":{bare(ERRORS[code])}}}' for _, _, code in rows)
     assert ask(server, "", commands.encode()) == (200, replies)
 
 
