@@ -32,6 +32,6 @@ class Background:
         try:
             await request
         except (ConnectionError, TimeoutError) as away:
-            log.error(failure, detail=str(away))
+            log.error(failure, error=str(away))
         except Exception:  # noqa: BLE001 - the boundary where a bug costs one request, not the client's other ones
             log.exception(failure)

@@ -89,4 +89,4 @@ class Interest:
         try:
             await self._broker.unsubscribe(channel)
         except (ConnectionError, TimeoutError) as away:  # what still comes finds nobody
-            log.error("unsubscribe failed", detail=str(away))
+            log.error("unsubscribe failed", error=str(away))

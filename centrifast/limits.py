@@ -155,3 +155,9 @@ SLOW_CLIENTS = 1000
 
 SLOW_LOOKS_AT_ONCE = 5000
 """Clients whose queue is looked at between two turns of the loop; 0.2 µs each."""
+
+CHANNEL_LOG_SIZE = 256
+"""Characters of a channel's name in a line of the log: nobody needs more, and anyone can send any number."""
+
+PATH_LOG_SIZE = 256
+"""Characters of a request's path in a line of the log; addresses given by proxies get a quarter."""

@@ -373,7 +373,7 @@ async def turn_after(number: int) -> None:
 
 def engine_failed(what: str, away: Exception) -> ClientError:
     """The engine could not be reached: worth a line in the log, and a retry."""
-    log.error("engine is away", request=what, detail=str(away))
+    log.error("engine is away", request=what, error=str(away))
     return ClientError(errors.INTERNAL)
 
 

@@ -162,7 +162,7 @@ class PositionWatch:
     def _checked(self, task: "asyncio.Task[None]") -> None:
         self._task = None
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("position check failed", detail=repr(error))
+            log.error("position check failed", error=repr(error))
 
     def _is_due(self, now: float) -> bool:
         return bool(self._due) and self._due[0][0] <= now

@@ -144,7 +144,7 @@ class Subscriptions:
                 )
             prepared = True
         except (ConnectionError, TimeoutError) as away:
-            log.error("subscribe failed", detail=str(away))
+            log.error("subscribe failed", error=str(away))
             raise Disconnect(INTERNAL_SERVER_ERROR) from away
         finally:
             if not prepared and self._is_held(session, channel, subscription):

@@ -169,7 +169,7 @@ class RemoteKeys:
         finally:
             keys.fetching = None
         # The template, not the URL: that holds parts of a token.
-        log.error("key set can not be fetched", jwks_public_endpoint=self._template, detail=failure)
+        log.error("key set can not be fetched", jwks_public_endpoint=self._template, error=failure)
         return failure
 
     async def _pause(self, seconds: float) -> None:

@@ -33,7 +33,13 @@ from centrifast.client import commands
 from centrifast.client.state import TAKES_COMMANDS, Closed, State
 from centrifast.client.transport import ClientTransport
 from centrifast.errors import ClientError, Disconnect, ErrorCode
-from centrifast.limits import COMMAND_BACKLOG_SIZE, COMMAND_SLICE, FAILED_CONNECT_LINGER, UNSUBSCRIBE_WAIT
+from centrifast.limits import (
+    CHANNEL_LOG_SIZE,
+    COMMAND_BACKLOG_SIZE,
+    COMMAND_SLICE,
+    FAILED_CONNECT_LINGER,
+    UNSUBSCRIBE_WAIT,
+)
 from centrifast.protocol import wire
 from centrifast.protocol.codec import MalformedError
 from centrifast.protocol.frame_types import CLIENT_PONG, kind_of
@@ -235,7 +241,7 @@ def decode(session: "Session", frame: bytes) -> Iterator[Command]:
                 count(kind, size)
             yield command
     except MalformedError as malformed:
-        log.info("client sent something malformed", client=session.client, detail=str(malformed))
+        log.info("client sent something malformed", client=session.client, error=str(malformed))
         session.disconnect(errors.BAD_REQUEST_DISCONNECT)
 
 
@@ -251,6 +257,8 @@ async def serve(session: "Session", command: Command) -> None:
                 raise Disconnect(errors.BAD_REQUEST_DISCONNECT)
             return
         kind = kind_of(command)
+        if log.enabled(log.TRACE):
+            log.trace("command", client=session.client, method=FRAME_TYPES[kind], channel=channel_of(command))
         started = now()
         try:
             reply = await commands.handle(session, command)
@@ -275,7 +283,24 @@ def answer_error(session: "Session", command: Command, error: ErrorCode) -> None
     """Answer with a row of the table; after an error reply to connect nothing more is read (client protocol 3.1)."""
     kind = kind_of(command)
     session.node.metrics.reply_errors.of(FRAME_TYPES[kind], error.code).add()
+    if error is not errors.INTERNAL:  # that was logged where it happened
+        log.info(
+            "command refused",
+            client=session.client,
+            user=session.user,
+            method=FRAME_TYPES[kind],
+            channel=channel_of(command),
+            code=error.code,
+            reason=error.message,
+        )
     session.send(Reply(id=command.id, error=wire.Error(error.code, error.message, error.temporary)), kind)
     if session.state is State.CONNECTING:
         session.state = State.FAILED
         session.sink.wake_in(FAILED_CONNECT_LINGER)
+
+
+def channel_of(command: Command) -> str:
+    """The channel that a command is about, for the log; empty if it is about none."""
+    request = getattr(command, FRAME_TYPES[kind_of(command)], None)
+    channel: str = getattr(request, "channel", "")
+    return channel[:CHANNEL_LOG_SIZE]

@@ -14,6 +14,7 @@ from centrifast.client.state import Closed, State
 from centrifast.client.transport import ClientTransport, close_with
 from centrifast.errors import DisconnectCode, UnsubscribeCode
 from centrifast.hub import Subscription
+from centrifast.metrics.metrics import NOBODY
 from centrifast.model import ClientInfo
 from centrifast.protocol import wire
 from centrifast.protocol.codec import Codec, NotJsonError
@@ -56,7 +57,7 @@ class Session:
         self.refresh_at = 0.0  # when its presence entries must be refreshed, monotonic; 0 = it has none
         self.subscriptions: dict[str, Subscription] = {}
         self.queue: CommandQueue | None = None  # while commands wait
-        self.meter = node.metrics.meter_of(transport.sink.variant.transport, named=False, versioned=False)
+        self.meter = NOBODY  # until connect says what this client looks like
         node.hub.connecting.add(self)
         transport.sink.wake_in(node.config.client.stale_close_delay)
 
@@ -91,8 +92,10 @@ class Session:
 
     def on_closed(self) -> None:
         """The peer is gone or going."""
-        if self.node.open_taps and self.state is not State.CLOSED:
-            self.node.taps.on_disconnected(self, errors.CONNECTION_CLOSED)
+        if self.state is not State.CLOSED:
+            if self.node.open_taps:
+                self.node.taps.on_disconnected(self, errors.CONNECTION_CLOSED)
+            self._log_end(errors.CONNECTION_CLOSED)
         self._end(deliver=False)
 
     # ------------------------------------------------ called by the server
@@ -131,7 +134,7 @@ class Session:
             self.node.taps.on_disconnected(self, disconnect)
         self.node.metrics.disconnects.of(disconnect.code).add()
         self._end(deliver=flush)
-        log.debug("client disconnected", client=self.client, user=self.user, code=disconnect.code)
+        self._log_end(disconnect)
         close_with(self._transport, disconnect, flush=flush)
 
     def info(self, channel: str = "") -> ClientInfo:
@@ -168,6 +171,7 @@ class Session:
         self.meter.connections.add()
         if self.node.open_taps:
             self.node.taps.on_connected(self, self._transport.remote_address)
+        log.debug("client connected", client=self.client, user=self.user, transport=self._transport_name)
         self.schedule_wake()
 
     def refresh(self, expire_at: float, info: bytes) -> None:
@@ -201,6 +205,20 @@ class Session:
         self.sink.wake_in(max(0.0, min(delays)) if delays else -1)
 
     # -------------------------------------------------------------- inside
+
+    @property
+    def _transport_name(self) -> str:
+        return self._transport.sink.variant.transport
+
+    def _log_end(self, disconnect: DisconnectCode) -> None:
+        log.debug(
+            "client disconnected",
+            client=self.client,
+            user=self.user,
+            transport=self._transport_name,
+            code=disconnect.code,
+            reason=disconnect.reason,
+        )
 
     def _refresh_presence(self) -> None:
         now = self.node.clock.monotonic()

@@ -405,7 +405,7 @@ cdef class Connection(WSListener):
 
     def exception(self, message, *arguments):
         """A bug in this module or in a handler reached picows: log it, close this connection, keep the server."""
-        log.exception("websocket connection failed", detail=str(message))
+        log.exception("websocket connection failed", error=str(message))
         if self.refuse():
             self.violation_of(INTERNAL_ERROR)
 

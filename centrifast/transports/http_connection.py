@@ -25,6 +25,8 @@ from centrifast.protocol.http1 import (
     text_response,
 )
 from centrifast.server.routes import NOT_FOUND, Route, UpgradeHandler
+from centrifast.transports.access_log import log_request, started
+from centrifast.transports.refusal import LINGER_TIMEOUT
 from centrifast.transports.response_stream import ResponseStream, StreamingResponse, encode_head
 
 if TYPE_CHECKING:
@@ -42,17 +44,14 @@ LARGE_RESPONSE_SIZE = 16 * 1024
 SWEEP_PERIOD = 1.0
 """Seconds between two looks at all connections; timeouts are late by up to twice as much, never early."""
 
-LINGER_TIMEOUT = 2.0
-"""Seconds a refused peer may go on sending, so that a reset does not overtake the refusal (RFC 9112 9.6)."""
-
 _SERVER_ERROR = text_response(500, "Internal Server Error")
-_UNAVAILABLE = encode_response(text_response(503, "Service Unavailable"), keep_alive=False)
 
 
 class HttpConnection(asyncio.Protocol):
     """One connection while it speaks HTTP/1.1."""
 
     __slots__ = (
+        "_began",
         "_busy",
         "_discarding",
         "_door",
@@ -76,6 +75,7 @@ class HttpConnection(asyncio.Protocol):
         self._parser: RequestParser | None = None  # None: refused, lost, or gone to another protocol
         self._out: list[bytes] = []  # answers of this turn
         self._since = 0.0  # when the present state began
+        self._began = 0.0  # when the request that is served came, for the log
         self._partial = False  # a part of a request has arrived
         self._served = False  # a request has been answered
         self._busy = False  # a handler runs, or pipelined requests wait for their turn
@@ -93,8 +93,7 @@ class HttpConnection(asyncio.Protocol):
         self._transport = transport
         door = self._door
         if not door.admit(self, transport):
-            transport.write(_UNAVAILABLE)
-            transport.close()
+            door.refuse(transport)
             return
         self._since = door.now
         self._parser = RequestParser(door.routes.body_limit)
@@ -220,6 +219,7 @@ class HttpConnection(asyncio.Protocol):
             self._advance(self._parser)
 
     def _serve(self, request: Request) -> None:
+        self._began = started()
         route = self._door.routes.find(request.path)
         if route is None:
             self._respond(request, NOT_FOUND)
@@ -264,6 +264,7 @@ class HttpConnection(asyncio.Protocol):
         door = self._door
         if door.requests is not None:
             door.count(request, response.status)
+        log_request(request, response.status, self._transport, self._began)
         keep_alive = request.keep_alive and not door.draining
         if isinstance(response, StreamingResponse):
             self._open_stream(request, response, keep_alive=keep_alive)
@@ -366,6 +367,7 @@ class HttpConnection(asyncio.Protocol):
         self._resume_reading()  # read-ahead may have paused it, and the next owner does not know
         refused = handler(transport, request, rest)
         if refused is None:
+            log_request(request, 101, transport, self._began)
             self._door.count(request, 101)
             self._leave()
             return

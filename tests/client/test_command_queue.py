@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from msgspec import Raw
 
-from centrifast import errors
+from centrifast import errors, log
 from centrifast.client.state import State
 from centrifast.engine.contract import PublishOptions, PublishResult
 from centrifast.engine.memory import MemoryBroker
@@ -734,3 +734,35 @@ def test_a_command_that_ends_its_session_and_then_waits_is_cancelled(before: lis
         assert client.session.queue is None
 
     with_slow_broker(test, EndingSlowBroker, client=TWO)
+
+
+# ------------------------------------------------------------------ the log
+
+
+def test_a_refusal_is_logged_once_with_what_was_asked(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[tuple[int, str, dict[str, object]]] = []
+    monkeypatch.setattr(
+        log, "event", lambda level, name, fields, exception=None: events.append((level, name, fields))
+    )
+    client = server.connect(user="42")
+    events.clear()
+    client.send(publish(2, "nowhere:" + "x" * 1000, b"1"), Command(id=3, rpc=RPCRequest(method="secret")))
+    (level, name, channel), (_, _, rpc) = [event for event in events if event[0] == log.INFO]
+    assert (level, name) == (log.INFO, "command refused")
+    assert (channel["method"], channel["code"], channel["reason"]) == ("publish", 102, "unknown channel")
+    assert channel["channel"] == "nowhere:" + "x" * 248
+    assert (rpc["client"], rpc["method"], rpc["channel"], rpc["code"]) == (client.id, "rpc", "", 108)
+    assert "secret" not in str(events)
+
+
+def test_commands_are_traced_without_what_they_carry(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[dict[str, object]] = []
+    monkeypatch.setattr(log, "enabled", lambda level: True)
+    monkeypatch.setattr(log, "trace", lambda name, **fields: events.append(fields))
+    client = server.subscriber("news")
+    client.send(publish(3, "news", b'"secret"'))
+    methods = [(event["method"], event["channel"]) for event in events]
+    assert methods == [("connect", ""), ("subscribe", "news"), ("publish", "news")]
+    assert "secret" not in str(events)

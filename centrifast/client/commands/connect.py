@@ -213,7 +213,7 @@ async def leave_one_connection(session: "Session") -> None:
     try:
         stats = await node.presence_stats(channel)
     except ClientError as unknown:
-        log.error("single connection can not be enforced", client=session.client, detail=str(unknown))
+        log.error("single connection can not be enforced", client=session.client, error=str(unknown))
         raise Disconnect(errors.INTERNAL_SERVER_ERROR) from unknown
     session.check_open()
     if stats.num_clients:

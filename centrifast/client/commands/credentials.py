@@ -25,10 +25,10 @@ async def connection_claims(
     try:
         claims = await session.node.tokens.verify_connection(token)
     except InvalidTokenError as invalid:
-        log.info("connection token refused", client=session.client, detail=str(invalid))
+        log.info("connection token refused", client=session.client, error=str(invalid))
         raise Disconnect(errors.INVALID_TOKEN) from invalid
     except TokenExpiredError as over:
-        log.info("connection token expired", client=session.client, detail=str(over))
+        log.info("connection token expired", client=session.client, error=str(over))
         raise expired from over
     session.check_open()
     return claims
@@ -44,15 +44,15 @@ async def subscription_claims(
     try:
         claims = await session.node.subscription_tokens.verify_subscription(token)
     except InvalidTokenError as refused:
-        log.info("subscription token refused", client=session.client, channel=channel, detail=str(refused))
+        log.info("subscription token refused", client=session.client, channel=channel, error=str(refused))
         raise invalid from refused
     except TokenExpiredError as over:
-        log.info("subscription token expired", client=session.client, channel=channel, detail=str(over))
+        log.info("subscription token expired", client=session.client, channel=channel, error=str(over))
         raise ClientError(errors.TOKEN_EXPIRED) from over
     session.check_open()
     problem = mismatch(claims, session, channel)
     if problem:
-        log.info("subscription token refused", client=session.client, channel=channel, detail=problem)
+        log.info("subscription token refused", client=session.client, channel=channel, error=problem)
         raise Disconnect(errors.INVALID_TOKEN)
     return claims
 
