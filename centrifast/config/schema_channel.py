@@ -124,10 +124,10 @@ class ChannelOptions:
         later=SUBSCRIPTION_TYPES[2:],
     )
     map_clients_presence_channel_prefix: str = option(
-        "", "Keep client presence in the map channel with this prefix.", support=Support.WARNED
+        "", "Keep client presence in the map channel with this prefix.", support=Support.REFUSED
     )
     map_users_presence_channel_prefix: str = option(
-        "", "Keep user presence in the map channel with this prefix.", support=Support.WARNED
+        "", "Keep user presence in the map channel with this prefix.", support=Support.REFUSED
     )
     map: MapOptions = section(MapOptions, "Map subscriptions.", support=Support.ACCEPTED)
     shared_poll: SharedPollOptions = section(

@@ -1,5 +1,6 @@
 """centrifast configdoc."""
 
+from centrifast.config.json_schema import json_schema
 from centrifast.config.reference import reference_page
 from tests.cli.conftest import Run
 
@@ -17,5 +18,10 @@ def test_a_section_that_does_not_exist(run: Run) -> None:
     assert (result.exit_code, result.stdout) == (1, "error: there is no section 'nope'\n")
 
 
-def test_there_is_only_markdown(run: Run) -> None:
+def test_the_schema_for_editors(run: Run) -> None:
+    assert run("configdoc", "--json-schema").stdout == json_schema()
+
+
+def test_one_form_has_to_be_chosen(run: Run) -> None:
     assert run("configdoc").exit_code == 1
+    assert run("configdoc", "-m", "--json-schema").exit_code == 1

@@ -72,6 +72,11 @@ def test_some_rules_count_at_the_start_only() -> None:
     [
         ({"engine.type": "redis"}, "engine.type"),
         ({"broker.enabled": True}, "broker.enabled"),
+        ({"http_server.h2c_external": True, "http_server.internal_port": 1}, "http_server.h2c_external"),
+        (
+            {"channel.without_namespace.map_users_presence_channel_prefix": "x:"},
+            "channel.without_namespace.map_users_presence_channel_prefix",
+        ),
         ({"presence_manager.enabled": True}, "presence_manager.enabled"),
         ({"controller.enabled": True}, "controller.enabled"),
         ({"client.proxy.connect.enabled": True}, "client.proxy.connect.enabled"),
