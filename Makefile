@@ -62,6 +62,7 @@ docs: build
 	$(BIN)/python -m tools.reference_codes
 	$(BIN)/python -m tools.reference_openapi
 	$(BIN)/python -m centrifast configdoc -m > docs/reference/config.md
+	$(BIN)/python -m centrifast configdoc --json-schema > docs/reference/config.schema.json
 
 bench: build
 	for question in fanout 'fanout --burst' 'fanout --history' publish 'publish --history' memory recover burst presence \
