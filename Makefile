@@ -47,7 +47,7 @@ check: build
 		--allowlist tools/stubtest-allowlist.txt \
 		centrifast._core centrifast._channel centrifast._fossil centrifast._framing centrifast._metrics \
 		centrifast._wheel \
-		centrifast.transports._connection centrifast_loadgen._client
+		centrifast.transports._connection centrifast_loadgen._board centrifast_loadgen._client
 
 test: check
 	@bash tools/setup-system.sh test
@@ -63,6 +63,7 @@ docs: build
 	$(BIN)/python -m tools.reference_openapi
 	$(BIN)/python -m centrifast configdoc -m > docs/reference/config.md
 	$(BIN)/python -m centrifast configdoc --json-schema > docs/reference/config.schema.json
+	$(BIN)/python -m tools.grafana_dashboard
 
 bench: build
 	for question in fanout 'fanout --burst' 'fanout --history' publish 'publish --history' memory recover burst presence \
