@@ -31,6 +31,7 @@ MODULES = {
     "centrifast._core": "centrifast/_core.pyx",
     "centrifast._channel": "centrifast/_channel.pyx",
     "centrifast.transports._connection": "centrifast/transports/_connection.pyx",
+    "centrifast_loadgen._board": "tools/loadgen/centrifast_loadgen/_board.pyx",
     "centrifast_loadgen._client": "tools/loadgen/centrifast_loadgen/_client.pyx",
 }
 

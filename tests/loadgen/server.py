@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 CLOSE, TEXT, BINARY = 0x8, 0x1, 0x2
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
@@ -24,6 +25,16 @@ class Behaviour:
     fragment: int = 0  # bytes per fragment of a pushed message; 0: one frame
     chop: int = 0  # bytes per write to the socket; 0: whole
     copies: int = 1  # of each delivery: 0 loses it, 2 doubles it
+    lose: frozenset[int] = frozenset()  # publications, counted from 1, that nobody gets
+    double: frozenset[int] = frozenset()  # that everybody gets twice
+    swap: frozenset[int] = frozenset()  # that come after the next one
+    history: bool = False  # JSON subscriptions are recoverable
+    skip_offset: int = 0  # publication before which an offset is left out
+    recover_from: int = 0  # leave out so many of the missed publications, the oldest
+    refuse_recovery: bool = False
+    joins: bool = False  # are sent to JSON clients
+    lose_joins: int = 0  # so many are not
+    ignore_connections: int = 0  # so many handshakes are never answered
     refuse_channel: str = ""  # error 103 for it
     refuse_upgrade: bool = False
     close_on_publish: bool = False  # close every subscriber with 3008 instead of delivering
@@ -84,6 +95,11 @@ class _Service:
     def __init__(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
         self._subscribers: dict[str, list[tuple[asyncio.StreamWriter, bool]]] = {}
+        self._history: list[bytes] = []  # publications of the only channel, as JSON
+        self._offset = 0
+        self._held = b""
+        self._clients = 0
+        self._joins = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> Server:
@@ -137,6 +153,10 @@ class _Service:
     async def _serve_websocket(
         self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        if self._behaviour.ignore_connections:
+            self._behaviour.ignore_connections -= 1
+            await reader.read()
+            return
         if self._behaviour.refuse_upgrade:
             writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
             return
@@ -152,11 +172,15 @@ class _Service:
             self._subscribers.setdefault("", []).append((writer, False))
         handle: Callable[[bytes, asyncio.StreamWriter], None]
         handle = self._handle_protobuf if protobuf else self._handle_json
-        while (message := await _read_message(reader)) is not None:
-            if self._behaviour.raw:
-                self._server.texts.append(message)
-            else:
-                handle(message, writer)
+        try:
+            while (message := await _read_message(reader)) is not None:
+                if self._behaviour.raw:
+                    self._server.texts.append(message)
+                else:
+                    handle(message, writer)
+        finally:
+            for channel, subscribers in self._subscribers.items():
+                self._subscribers[channel] = [entry for entry in subscribers if entry[0] is not writer]
 
     def _handle_json(self, message: bytes, writer: asyncio.StreamWriter) -> None:
         replies = []
@@ -165,15 +189,41 @@ class _Service:
             if not command:
                 self._server.pongs += 1
             elif "connect" in command:
-                replies.append({"id": command["id"], "connect": {"client": "c", "version": "test"}})
+                self._clients += 1
+                client = f"c{self._clients}"
+                replies.append({"id": command["id"], "connect": {"client": client, "version": "test"}})
             elif (channel := command["subscribe"]["channel"]) == self._behaviour.refuse_channel:
                 error = {"code": 103, "message": "permission denied"}
                 replies.append({"id": command["id"], "error": error})
             else:
                 self._subscribers.setdefault(channel, []).append((writer, False))
-                replies.append({"id": command["id"], "subscribe": {}})
+                replies.append({"id": command["id"], "subscribe": self._subscribe(command["subscribe"])})
         if replies:
             self._send(writer, "\n".join(json.dumps(reply) for reply in replies).encode(), TEXT)
+        if self._behaviour.joins and any("subscribe" in reply for reply in replies):
+            self._join(f"c{self._clients}")
+
+    def _subscribe(self, request: dict[str, Any]) -> dict[str, Any]:
+        behaviour = self._behaviour
+        if not behaviour.history:
+            return {}
+        result = {"positioned": True, "recoverable": True, "epoch": "e", "offset": self._offset}
+        if request.get("recover"):
+            result["was_recovering"] = True
+        if request.get("recover") and not behaviour.refuse_recovery:
+            publications = [json.loads(publication) for publication in self._history]
+            missed = [item for item in publications if item["offset"] > request.get("offset", 0)]
+            result |= {"recovered": True, "publications": missed[behaviour.recover_from :]}
+        return result
+
+    def _join(self, client: str) -> None:
+        push = json.dumps(
+            {"push": {"channel": "x", "join": {"info": {"user": "", "client": client}}}}
+        ).encode()
+        for writer, _ in [entry for entries in self._subscribers.values() for entry in entries]:
+            self._joins += 1
+            if self._joins > self._behaviour.lose_joins:
+                self._send(writer, push, TEXT)
 
     def _handle_protobuf(self, message: bytes, writer: asyncio.StreamWriter) -> None:
         replies = b""
@@ -194,18 +244,33 @@ class _Service:
             self._send(writer, replies, BINARY)
 
     def _broadcast(self, body: bytes) -> None:
-        behaviour = self._behaviour
+        behaviour, number = self._behaviour, len(self._server.published)
         channel = "" if behaviour.raw else json.loads(body)["channel"]
         data = body if behaviour.raw else json.dumps(json.loads(body)["data"]).encode()
+        publication = b'{"data":%s}' % data
+        if behaviour.history:
+            self._offset += 2 if number == behaviour.skip_offset else 1
+            publication = b'{"data":%s,"offset":%d}' % (data, self._offset)
+            self._history.append(publication)
+        push = (
+            data if behaviour.raw else b'{"push":{"channel":"%s","pub":%s}}' % (channel.encode(), publication)
+        )
+        if number in behaviour.swap:
+            self._held = push
+            return
+        copies = 0 if number in behaviour.lose else 2 if number in behaviour.double else behaviour.copies
+        pushes = [push] * copies + ([self._held] if self._held else [])
+        self._held = b""
         for writer, protobuf in self._subscribers.get(channel, []):
             if behaviour.close_on_publish:
                 self._write(writer, encode_frame(struct.pack("!H", 3008) + b"slow", CLOSE))
                 continue
-            push = data if behaviour.raw else b'{"push":{"channel":"x","pub":{"data":%s}}}' % data
             ping, separator = b"{}", b"\n"
+            parts = pushes
             if protobuf:
-                push, ping, separator = _push(data), b"\x00", b""
-            parts = ([ping] if behaviour.ping_first else []) + [push] * behaviour.copies
+                ping, separator = b"\x00", b""
+                parts = [protobuf_push(data)] * copies
+            parts = [ping, *parts] if behaviour.ping_first else parts
             if parts:
                 self._send(writer, separator.join(parts), BINARY if protobuf else TEXT)
 
@@ -222,7 +287,7 @@ class _Service:
             writer.write(data[start : start + step])
 
 
-def _push(data: bytes) -> bytes:
+def protobuf_push(data: bytes) -> bytes:
     """A Protobuf reply with a push, after its length: Reply.push 4, Push.pub 4, Publication.data 4."""
     for _ in range(3):
         data = b"\x22" + _length(data) + data

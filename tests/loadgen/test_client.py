@@ -1,42 +1,61 @@
 import asyncio
 import itertools
 import logging
-import threading
 from typing import Any, cast
 
 import pytest
-from centrifast_loadgen import wire
-from centrifast_loadgen._client import (
-    Board,
-    Connection,
-    Counter,
-    Encoding,
-    Plan,
-    Shard,
-    histogram_bucket,
-)
+from centrifast_loadgen import messages
+from centrifast_loadgen._board import Board, Counter
+from centrifast_loadgen._client import Connection, Encoding, Plan
 from hypothesis import given
 from hypothesis import strategies as st
 from picows import WSFrame, WSMsgType, WSTransport
 from picows import picows as picows_core
 
-NOW = 5_000_000_000
-SENT = 4_000_000_000  # one second before
+from tests.loadgen.server import protobuf_push
 
-markers = st.integers(0, NOW).map(lambda ns: b"#t=%d#" % ns)
+markers = st.integers(0, 5_000_000_000).map(lambda ns: b"#t=%d#" % ns)
 # Bytes that cannot complete or begin a marker together with their neighbours.
 fillers = st.binary(max_size=40).map(lambda data: data.replace(b"#", b".").replace(b"\n", b"."))
-messages = st.lists(st.tuples(fillers, markers, fillers).map(b"".join), max_size=5).map(b"|".join)
+texts = st.lists(st.tuples(fillers, markers, fillers).map(b"".join), max_size=5).map(b"|".join)
+
+
+class Watcher:
+    """Who is told of what happens to ready connections."""
+
+    def __init__(self) -> None:
+        self.closed: list[str] = []
+        self.unsubscribed: list[tuple[int, int]] = []  # slot and code
+
+    def on_closed(self, connection: Connection, reason: str) -> None:
+        self.closed.append(reason)
+
+    def on_unsubscribed(self, connection: Connection, slot: int, ended: messages.Unsubscribed) -> None:
+        self.unsubscribed.append((slot, ended.code))
+
+    def slot_of(self, connection: Connection, channel: str) -> int:
+        return int(channel.removeprefix("ch")) if channel.startswith("ch") else -1
 
 
 def new_board(workers: int = 1, channels: int = 1) -> Board:
     return Board(bytearray(Board.size(workers, channels)), workers, channels)
 
 
+def new_plan(
+    board: Board, encoding: Encoding = Encoding.RAW, own_channels: int = 1, owner: Watcher | None = None
+) -> Plan:
+    decode = messages.decode_protobuf if encoding is Encoding.PROTOBUF else messages.decode_json
+    return Plan(board.shard(0), encoding, board.channels, own_channels, decode, owner or Watcher())
+
+
+def prepared(plan: Plan, number: int = 0, **options: bool) -> Connection:
+    connection = Connection(plan, number)
+    connection.prepare([], cast("asyncio.Future[str | None]", FakeFuture()), **options)
+    return connection
+
+
 def new_connection(board: Board, encoding: Encoding = Encoding.RAW) -> Connection:
-    parse = wire.parse_protobuf_reply if encoding is Encoding.PROTOBUF else wire.parse_json_reply
-    plan = Plan(board.shard(0), encoding, board.channels, 1, parse, lambda reason: None)
-    return Connection(plan, 0, [], cast("asyncio.Future[str | None]", FakeFuture()))
+    return prepared(new_plan(board, encoding))
 
 
 class FakeTransport:
@@ -102,41 +121,9 @@ def board() -> Board:
     return new_board()
 
 
-@pytest.fixture
-def shard(board: Board) -> Shard:
-    return board.shard(0)
-
-
-def test_a_marker_is_counted_with_its_latency(board: Board, shard: Shard) -> None:
-    assert shard.scan(b'{"p":"#t=%d#xxx"}' % SENT, NOW) == 1
-    assert shard.get(Counter.DELIVERED) == 1
-    assert shard.get(Counter.LAST_NS) == NOW
-    assert shard.get(Counter.MAX_US) == 1_000_000
-    assert board.histogram()[histogram_bucket(1_000_000)] == 1
-
-
-@pytest.mark.parametrize(
-    "text",
-    [b"", b"#", b"#t", b"#t=", b"#t=#", b"#t=1", b"#t=1x#", b"t=1#", b"##t==1#", b"#t=" + b"1" * 20 + b"#"],
-)
-def test_what_is_not_a_whole_marker_is_not_counted(shard: Shard, text: bytes) -> None:
-    assert shard.scan(text, NOW) == 0
-    assert shard.get(Counter.DELIVERED) == 0
-
-
-@pytest.mark.parametrize("text", [b"##t=1#", b"#t=x#t=1#", b"#t=#t=1#", b"#u=1#t=1#t"])
-def test_a_false_start_does_not_hide_the_marker_after_it(shard: Shard, text: bytes) -> None:
-    assert shard.scan(text, NOW) == 1
-
-
-@given(messages)
-def test_every_marker_of_a_message_is_counted(message: bytes) -> None:
-    assert new_board().shard(0).scan(message, NOW) == message.count(b"#t=")
-
-
 @given(st.data())
 def test_any_split_into_fragments_counts_the_same(data: st.DataObject) -> None:
-    message = data.draw(messages)
+    message = data.draw(texts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(message)), max_size=6)))
     parts = [message[start:end] for start, end in itertools.pairwise([0, *cuts, len(message)])]
     board = new_board()
@@ -166,8 +153,7 @@ def test_several_messages_in_one_frame_are_told_apart(board: Board) -> None:
 def test_protobuf_messages_in_one_frame_are_told_apart(bodies: list[bytes]) -> None:
     board = new_board()
     connection = new_connection(board, Encoding.PROTOBUF)
-    pushes = [b"\x22" + bytes([len(part)]) + part for part in (body[:80] + b"#t=1#" for body in bodies)]
-    deliver(connection, b"".join(bytes([len(push)]) + push for push in pushes))
+    deliver(connection, b"".join(protobuf_push(body + b"#t=1#") for body in bodies))
     assert connection.delivered == len(bodies)
 
 
@@ -202,7 +188,7 @@ def test_a_ping_is_answered_with_a_masked_pong(
 
 def test_connections_are_spread_evenly_over_the_channels() -> None:
     board = new_board(channels=6)
-    plan = Plan(board.shard(0), Encoding.JSON, 6, 4, wire.parse_json_reply, lambda reason: None)
+    plan = new_plan(board, Encoding.JSON, 4)
     taken = [channel for number in range(9) for channel in plan.channels_of(number)]
     assert all(taken.count(channel) == 6 for channel in range(6))
     assert all(len(set(plan.channels_of(number))) == 4 for number in range(9))
@@ -216,44 +202,3 @@ def test_a_connection_is_ready_when_all_replies_have_come(board: Board) -> None:
     assert connection.is_open
     assert board.total(Counter.READY) == 1
     assert board.subscribers(0) == 1
-
-
-def test_totals_add_up_the_workers() -> None:
-    board = new_board(workers=3, channels=2)
-    for worker in range(3):
-        board.shard(worker).add(Counter.PINGS, worker + 1)
-        board.shard(worker).scan(b"#t=%d#" % (NOW - 1000 * worker), NOW)
-    assert board.total(Counter.PINGS) == 6
-    assert board.largest(Counter.PINGS) == 3
-    assert board.total(Counter.DELIVERED) == sum(board.histogram()) == 3
-
-
-def test_published_counts_per_channel() -> None:
-    board = new_board(workers=2, channels=2)
-    board.count_published(1)
-    board.count_published(1)
-    assert [board.published(channel) for channel in range(2)] == [0, 2]
-    assert board.total(Counter.CONNECTED) == 0
-
-
-@pytest.mark.parametrize("index", [-1, 1])
-def test_an_index_outside_the_board_is_refused(board: Board, index: int) -> None:
-    for call in (board.shard, board.subscribers, board.count_published, board.published):
-        with pytest.raises(IndexError):
-            call(index)
-
-
-def test_a_buffer_too_small_is_refused() -> None:
-    with pytest.raises(ValueError, match="smaller"):
-        Board(bytearray(64), 1, 1)
-
-
-def test_waiting_ends_when_the_deliveries_are_there(board: Board, shard: Shard) -> None:
-    waiter = threading.Thread(target=lambda: shard.scan(b"#t=1#", NOW))
-    waiter.start()
-    assert board.wait_delivered(1, timeout=30)
-    waiter.join()
-
-
-def test_waiting_ends_when_the_time_is_up(board: Board) -> None:
-    assert not board.wait_delivered(1, timeout=0.001)

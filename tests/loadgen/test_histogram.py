@@ -1,6 +1,6 @@
 import math
 
-from centrifast_loadgen._client import HISTOGRAM_BUCKETS, histogram_bucket
+from centrifast_loadgen._board import HISTOGRAM_BUCKETS, histogram_bucket
 from centrifast_loadgen.histogram import SUB_BUCKETS, bucket_limit, quantile
 from hypothesis import given
 from hypothesis import strategies as st

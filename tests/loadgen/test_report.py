@@ -3,7 +3,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from centrifast_loadgen._client import HISTOGRAM_BUCKETS, histogram_bucket
+from centrifast_loadgen._board import HISTOGRAM_BUCKETS, histogram_bucket
 from centrifast_loadgen.report import Latency, Report
 
 GOOD = Report(connections=10, processes=1, connected=10, published=2, delivered=20, expected=20, seconds=1.0)

@@ -159,7 +159,7 @@ def test_progress_is_told() -> None:
     lines: list[str] = []
     with running() as server:
         run.execute(replace(BASE, url=server.url, api_url=server.api_url), lines.append)
-    assert lines[0].startswith("connected")
+    assert lines[0].startswith("connecting · ")
 
 
 def test_an_unknown_host_is_an_error() -> None:

@@ -43,44 +43,6 @@ def test_raw_sends_only_the_given_text(text: str, expected: list[bytes]) -> None
     assert wire.commands(Settings(protocol=Protocol.RAW, raw_subscribe=text), ["a"]) == expected
 
 
-@pytest.mark.parametrize(
-    ("message", "expected"),
-    [
-        (b'{"id":1,"connect":{}}', (1, None)),
-        (b'{"push":{"channel":"a"}}', (0, None)),
-        (b'{"id":2,"error":{"code":103,"message":"permission denied"}}', (2, "103 permission denied")),
-    ],
-)
-def test_json_replies(message: bytes, expected: tuple[int, str | None]) -> None:
-    assert wire.parse_json_reply(message) == expected
-
-
-@pytest.mark.parametrize("message", [b"", b"x", b"[]", b"1"])
-def test_what_is_no_json_reply_is_refused(message: bytes) -> None:
-    with pytest.raises(wire.WireError):
-        wire.parse_json_reply(message)
-
-
-@pytest.mark.parametrize(
-    ("message", "expected"),
-    [
-        ("08 02 32 00", (2, None)),
-        ("22 13 12 04 6e657773 22 0b 22 07 7b2261223a317d 30 07", (0, None)),
-        ("08 03 12 07 08 67 12 03 62 61 64", (3, "103 bad")),
-        ("08 03 12 02 08 67", (3, "103 ")),
-        ("08 03 35 00000000 39 0000000000000000", (3, None)),
-    ],
-)
-def test_protobuf_replies(message: str, expected: tuple[int, str | None]) -> None:
-    assert wire.parse_protobuf_reply(bytes.fromhex(message)) == expected
-
-
-@pytest.mark.parametrize("message", ["08", "08 80", "12 05 00", "0b", "ff" * 10])
-def test_a_broken_protobuf_reply_is_refused(message: str) -> None:
-    with pytest.raises(wire.WireError):
-        wire.parse_protobuf_reply(bytes.fromhex(message))
-
-
 @given(st.integers(MARKER_SIZE, 1000), st.integers(0, 2**63 - 1))
 def test_a_payload_has_its_size_and_its_time(size: int, now_ns: int) -> None:
     payload = wire.payload(size, now_ns)

@@ -3,57 +3,25 @@
 import asyncio
 from collections.abc import Callable
 from enum import IntEnum
-from typing import final
+from typing import Protocol, final, type_check_only
 
 from picows import WSListener
-from typing_extensions import Buffer
 
-class Counter(IntEnum):
-    CONNECTED = 0
-    READY = 1
-    FAILED = 2
-    CLOSED = 3
-    DELIVERED = 4
-    MESSAGES = 5
-    BYTES = 6
-    PINGS = 7
-    LAST_NS = 8
-    MAX_US = 9
-    LOST = 10
-    SURPLUS = 11
+from centrifast_loadgen._board import Shard
+from centrifast_loadgen.messages import Message, Unsubscribed
 
 class Encoding(IntEnum):
     JSON = 0
     PROTOBUF = 1
     RAW = 2
 
-HISTOGRAM_BUCKETS: int
 SUBSCRIPTION_ID_BASE: int
 
-def histogram_bucket(us: int) -> int: ...
-
-@final
-class Shard:
-    def add(self, counter: Counter, amount: int = 1) -> None: ...
-    def get(self, counter: Counter) -> int: ...
-    def scan(self, message: bytes, now_ns: int) -> int: ...
-
-@final
-class Board:
-    workers: int
-    channels: int
-    def __init__(self, buffer: Buffer, workers: int, channels: int) -> None: ...
-    @staticmethod
-    def size(workers: int, channels: int) -> int: ...
-    def release(self) -> None: ...
-    def shard(self, worker: int) -> Shard: ...
-    def total(self, counter: Counter) -> int: ...
-    def largest(self, counter: Counter) -> int: ...
-    def subscribers(self, channel: int) -> int: ...
-    def histogram(self) -> list[int]: ...
-    def count_published(self, channel: int) -> None: ...
-    def published(self, channel: int) -> int: ...
-    def wait_delivered(self, target: int, timeout: float) -> bool: ...
+@type_check_only
+class Owner(Protocol):
+    def on_closed(self, connection: Connection, reason: str) -> None: ...
+    def on_unsubscribed(self, connection: Connection, slot: int, ended: Unsubscribed) -> None: ...
+    def slot_of(self, connection: Connection, channel: str) -> int: ...
 
 @final
 class Plan:
@@ -62,14 +30,15 @@ class Plan:
     channels: int
     channels_per_connection: int
     stopping: bool
+    track_joins: bool
     def __init__(
         self,
         shard: Shard,
         encoding: Encoding,
         channels: int,
         channels_per_connection: int,
-        parse_reply: Callable[[bytes], tuple[int, str | None]],
-        on_closed: Callable[[str], None],
+        decode: Callable[[bytes], Message],
+        owner: Owner,
     ) -> None: ...
     def channels_of(self, number: int) -> list[int]: ...
 
@@ -77,8 +46,24 @@ class Plan:
 class Connection(WSListener):
     number: int
     delivered: int
+    missing: int
+    slow: bool
+    was_ready: bool
+    saw_itself: bool
+    epochs: list[str | None]
     @property
     def is_open(self) -> bool: ...
-    def __init__(
-        self, plan: Plan, number: int, commands: list[bytes], ready: asyncio.Future[str | None]
+    def __init__(self, plan: Plan, number: int) -> None: ...
+    def prepare(
+        self,
+        commands: list[bytes],
+        ready: asyncio.Future[str | None],
+        resume: bool = False,
+        exact: bool = True,
     ) -> None: ...
+    def position(self, slot: int) -> tuple[str, int] | None: ...
+    def lost(self) -> int: ...
+    def drop(self, graceful: bool = False) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def send(self, command: bytes) -> None: ...

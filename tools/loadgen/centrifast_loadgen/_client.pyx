@@ -14,259 +14,41 @@ not been tried. Compare servers by ratio to a floor loaded by this same client.
 picows already takes care of frames split over reads and of several frames in one read; left to do here are fragmented
 messages, and several protocol messages in one WebSocket message.
 
-Shared memory, all 64-bit integers, one writer per block, read without locks (aligned words are never torn):
-
-    published per channel [channels]            written by the publishing process
-    worker 0: counters [COUNTERS], latency histogram [BUCKETS], subscribers per channel [channels]
-    worker 1: ...
-
-A delivery is a ``#t=NANOSECONDS#`` marker in a message; NANOSECONDS is CLOCK_MONOTONIC of the publisher, which all
-processes of a machine share. Latencies are microseconds in a histogram of 64 linear sub-buckets per power of two, as
-HdrHistogram lays them out: a bucket is at most 1/64 of its value wide. The largest latency is also kept exactly.
+What is counted, and how deliveries are recognised, stands in ``_board.pyx``.
 """
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memchr
-from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
+from picows.picows cimport WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+
+from centrifast_loadgen._board cimport Board, Counter, Histogram, Shard, monotonic_ns
+from centrifast_loadgen._scan cimport (
+    Marker,
+    Text,
+    find,
+    json_client,
+    json_offset,
+    next_marker,
+    protobuf_client,
+    protobuf_offset,
+    read_varint,
+)
 
 import picows
+
+from centrifast_loadgen import deflate
 
 # The struct layout of picows is compiled in: with another version the wrong field would be read without an error.
 if picows.__version__ != "2.3.1":
     raise ImportError(f"built for picows 2.3.1, found {picows.__version__}")
 
-
-cpdef enum Counter:
-    """Index of a number in a worker's block."""
-    CONNECTED = 0  # handshakes completed
-    READY = 1  # connections with all their subscriptions confirmed
-    FAILED = 2  # connections that did not get that far
-    CLOSED = 3  # ready connections the server closed, or whose socket broke
-    DELIVERED = 4  # markers seen
-    MESSAGES = 5  # complete WebSocket messages
-    BYTES = 6  # of their payload
-    PINGS = 7  # protocol pings answered
-    LAST_NS = 8  # monotonic time of the last delivery
-    MAX_US = 9  # largest latency
-    LOST = 10  # deliveries that open connections miss at the end
-    SURPLUS = 11  # deliveries that open connections got beyond what was published to them
-
-
-cdef enum:
-    COUNTERS = 16
-    SUB_BUCKET_BITS = 6
-    LARGEST_US = 0xFFFFFFFF  # 71 minutes; longer latencies land in the last bucket
-    BUCKETS = 27 * 64  # bucket_of(LARGEST_US) + 1
-    POLL_NS = 50_000
-    LONGEST_PAUSE_NS = 20_000_000
-
-HISTOGRAM_BUCKETS = BUCKETS
 SUBSCRIPTION_ID_BASE = 2  # id 1 is the connect command; subscription j has id 2 + j
 
-
-cdef extern from *:
-    int __builtin_clzll(unsigned long long) noexcept nogil
-
-
-cdef int64_t monotonic_ns() noexcept nogil:
-    """CLOCK_MONOTONIC in nanoseconds; cannot fail."""
-    cdef timespec t
-    clock_gettime(CLOCK_MONOTONIC, &t)
-    return <int64_t>t.tv_sec * 1_000_000_000 + t.tv_nsec
-
-
-cdef Py_ssize_t bucket_of(int64_t us) noexcept nogil:
-    """Bucket of a latency; 0 <= result < BUCKETS for any input."""
-    cdef int shift
-    if us < 0:  # the clock is one, but a marker may be anybody's
-        us = 0
-    elif us > LARGEST_US:
-        us = LARGEST_US
-    if us < (2 << SUB_BUCKET_BITS):
-        return us
-    shift = 63 - __builtin_clzll(<unsigned long long>us) - SUB_BUCKET_BITS
-    return (<Py_ssize_t>shift << SUB_BUCKET_BITS) + (us >> shift)
-
-
-def histogram_bucket(int64_t us):
-    """Bucket of a latency in microseconds."""
-    return bucket_of(us)
-
-
-@cython.final
-cdef class Shard:
-    """One worker's block of counters; only that worker writes it."""
-
-    cdef:
-        object owner  # the Board whose buffer `counters` points into: keeps it mapped
-        int64_t* counters  # borrowed from owner
-        int64_t* histogram  # borrowed from owner, BUCKETS long
-        int64_t* subscribers  # borrowed from owner, one per channel
-
-    def add(self, Counter counter, int64_t amount=1):
-        """Add to a counter."""
-        self.counters[<int>counter] += amount
-
-    def get(self, Counter counter):
-        """Read a counter."""
-        return self.counters[<int>counter]
-
-    def scan(self, bytes message not None, int64_t now_ns):
-        """Count the markers of a message as received at *now_ns*; return how many there were."""
-        return scan_markers(self, PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), now_ns)
-
-
-cdef Py_ssize_t scan_markers(Shard shard, const char* data, Py_ssize_t size, int64_t now_ns) noexcept:
-    """Record each ``#t=DIGITS#`` of *data* in *shard*; return how many there were.
-
-    memchr is several times faster here than memmem with a three-byte needle, and payloads seldom hold another '#'.
-    Touches only C fields of *shard*; nothing can raise.
-    """
-    cdef:
-        const char* position = data
-        const char* end = data + size
-        const char* digits
-        int64_t sent, us
-        Py_ssize_t found = 0
-    while position < end:
-        position = <const char*>memchr(position, c'#', end - position)
-        if position == NULL or end - position < 5:  # '#', 't', '=', a digit, '#'
-            break
-        position += 1
-        if position[0] != c't' or position[1] != c'=':
-            continue
-        digits = position = position + 2
-        sent = 0
-        while position < end and c'0' <= position[0] <= c'9' and position - digits < 19:  # 19 digits cannot wrap
-            sent = sent * 10 + (position[0] - c'0')
-            position += 1
-        if position == digits or position == end or position[0] != c'#':
-            continue
-        position += 1
-        us = (now_ns - sent) // 1000
-        shard.histogram[bucket_of(us)] += 1
-        if us > shard.counters[<int>Counter.MAX_US]:
-            shard.counters[<int>Counter.MAX_US] = us
-        found += 1
-    if found:
-        shard.counters[<int>Counter.DELIVERED] += found
-        shard.counters[<int>Counter.LAST_NS] = now_ns
-    return found
-
-
-@cython.final
-cdef class Board:
-    """The shared memory: a block per worker, and what was published to each channel.
-
-    The buffer must be writable and zeroed by whoever created it, and stay mapped while the Board or a Shard lives.
-    """
-
-    cdef:
-        int64_t[::1] words  # keeps the buffer
-        int64_t* first  # borrowed from words
-        readonly Py_ssize_t workers
-        readonly Py_ssize_t channels
-        Py_ssize_t block  # words per worker
-
-    def __init__(self, object buffer, Py_ssize_t workers, Py_ssize_t channels):
-        cdef object view = memoryview(buffer).cast("B")
-        cdef Py_ssize_t size = self.size(workers, channels)
-        if workers < 1 or channels < 1 or len(view) < size:
-            raise ValueError(f"{len(view)} bytes are smaller than {size}: {workers} workers, {channels} channels")
-        self.words = view[:size].cast("q")
-        self.first = &self.words[0]
-        self.workers = workers
-        self.channels = channels
-        self.block = COUNTERS + BUCKETS + channels
-
-    @staticmethod
-    def size(Py_ssize_t workers, Py_ssize_t channels):
-        """Bytes of shared memory needed."""
-        return 8 * (channels + workers * (COUNTERS + BUCKETS + channels))
-
-    def release(self):
-        """Let go of the buffer, so that it can be unmapped; nothing may be called afterwards."""
-        self.first = NULL
-        self.words = None
-
-    def shard(self, Py_ssize_t worker):
-        """The block of one worker."""
-        if not 0 <= worker < self.workers:
-            raise IndexError(worker)
-        cdef Shard shard = Shard()
-        shard.owner = self
-        shard.counters = self.first + self.channels + worker * self.block
-        shard.histogram = shard.counters + COUNTERS
-        shard.subscribers = shard.histogram + BUCKETS
-        return shard
-
-    def total(self, Counter counter):
-        """A counter summed over the workers."""
-        return self.sum_of(<Py_ssize_t>counter)
-
-    def largest(self, Counter counter):
-        """A counter's maximum over the workers."""
-        cdef int64_t* word = self.first + self.channels + <Py_ssize_t>counter
-        cdef int64_t largest = 0
-        cdef Py_ssize_t worker
-        for worker in range(self.workers):
-            largest = max(largest, word[worker * self.block])
-        return largest
-
-    def subscribers(self, Py_ssize_t channel):
-        """Connections subscribed to a channel at this moment."""
-        if not 0 <= channel < self.channels:
-            raise IndexError(channel)
-        return self.sum_of(COUNTERS + BUCKETS + channel)
-
-    def histogram(self):
-        """The latency histogram summed over the workers."""
-        return [self.sum_of(COUNTERS + bucket) for bucket in range(BUCKETS)]
-
-    def count_published(self, Py_ssize_t channel):
-        """Note one successful publication to a channel."""
-        if not 0 <= channel < self.channels:
-            raise IndexError(channel)
-        self.first[channel] += 1
-
-    def published(self, Py_ssize_t channel):
-        """Successful publications to a channel."""
-        if not 0 <= channel < self.channels:
-            raise IndexError(channel)
-        return self.first[channel]
-
-    cdef int64_t sum_of(self, Py_ssize_t offset) noexcept nogil:
-        """Sum of one word over the workers' blocks; 0 <= offset < block is the caller's promise."""
-        cdef int64_t* word = self.first + self.channels + offset
-        cdef int64_t total = 0
-        cdef Py_ssize_t worker
-        for worker in range(self.workers):
-            total += word[worker * self.block]
-        return total
-
-    def wait_delivered(self, int64_t target, double timeout):
-        """Wait until the deliveries reach *target*, at most *timeout* seconds; return whether they did.
-
-        Sleeps half of what the rest should take each time. Looking every 50 µs would cost the receivers, on whose
-        core this runs, a seventh of what they can take.
-        """
-        cdef int64_t start = monotonic_ns(), now = start, deadline = start + <int64_t>(timeout * 1e9)
-        cdef int64_t begun = self.sum_of(<int>Counter.DELIVERED), delivered = begun, rest
-        cdef timespec pause
-        pause.tv_sec = 0
-        with nogil:
-            while delivered < target and now < deadline:
-                rest = 4 * POLL_NS
-                if delivered > begun:
-                    rest = <int64_t>((now - start) * (<double>(target - delivered) / (delivered - begun)))
-                pause.tv_nsec = min(max(rest // 2, POLL_NS), LONGEST_PAUSE_NS)
-                nanosleep(&pause, NULL)
-                delivered = self.sum_of(<int>Counter.DELIVERED)
-                now = monotonic_ns()
-        return delivered >= target
+cdef enum:
+    MAX_RANGES = 1024  # of missing publications, remembered per connection
 
 
 cpdef enum Encoding:
@@ -280,8 +62,9 @@ cpdef enum Encoding:
 cdef class Plan:
     """What the connections of one worker have in common.
 
-    *parse_reply* takes one message and returns ``(command id or 0, error text or None)`` or raises ValueError; it is
-    called only until a connection is ready. *on_closed* is told why each ready connection closed.
+    *decode* takes one protocol message and returns a ``messages.Message`` or raises ValueError; it is called only for
+    replies, and for pushes that are neither publications of ours nor joins and leaves. *owner* is told of what happens
+    to ready connections (``worker.Worker``).
     """
 
     cdef:
@@ -289,61 +72,196 @@ cdef class Plan:
         readonly Encoding encoding
         readonly Py_ssize_t channels
         readonly Py_ssize_t channels_per_connection
-        object parse_reply
-        object on_closed
+        object decode
+        object owner
         public bint stopping  # closes are ours now
+        public bint track_joins  # remember who was seen to join and leave
+        dict identities  # client id: number, of everybody seen while joins are tracked
 
     def __init__(self, Shard shard not None, Encoding encoding, Py_ssize_t channels,
-                 Py_ssize_t channels_per_connection, object parse_reply, object on_closed):
+                 Py_ssize_t channels_per_connection, object decode, object owner):
         self.shard = shard
         self.encoding = encoding
         self.channels = channels
         self.channels_per_connection = channels_per_connection
-        self.parse_reply = parse_reply
-        self.on_closed = on_closed
+        self.decode = decode
+        self.owner = owner
+        self.identities = {}
 
     def channels_of(self, int64_t number):
         """The channels of a connection, by its number over all workers: an even spread."""
         cdef int64_t first = number * self.channels_per_connection
         return [(first + j) % self.channels for j in range(self.channels_per_connection)]
 
+    cdef int64_t published(self, int64_t channel) except -1:
+        """Sequence of the last publication to a channel."""
+        return (<Board>self.shard.owner).published(channel)
+
+
+cdef struct Slot:
+    int64_t first  # sequence that this subscription began with; 0: not known yet
+    int64_t next  # sequence expected next; 0: whatever comes
+    int64_t offset  # of the last publication; -1: the channel is not positioned
+
 
 @cython.final
 cdef class Connection(WSListener):
-    """One connection: subscribes, answers pings, counts deliveries.
+    """One client: subscribes, answers pings, counts deliveries. It outlives its connection, and may open another.
 
-    *commands* are the WebSocket messages to send at once after the handshake; *ready* is a future that becomes None
-    when all their replies have arrived, or the reason why they will not.
+    Before each attempt `prepare` is given the WebSocket messages to send at once after the handshake, and a future
+    that becomes None when all their replies have arrived, or the reason why they will not.
     """
 
     cdef:
         Plan plan
         readonly int64_t number
         readonly int64_t delivered
+        readonly int64_t missing  # publications skipped, and not come late
+        public bint slow  # is counted apart, as it does not read for a while
+        readonly bint was_ready  # ever
+        readonly bint saw_itself  # join
+        Slot* slots  # owned, freed in __dealloc__; channels_per_connection long
+        Py_ssize_t first_channel
+        Py_ssize_t last_slot  # of the last numbered delivery; -1: none
+        dict ranges  # slot: list of [first, end) of missing sequences; None while nothing is
+        readonly list epochs  # per slot: of a recoverable stream, else None
+        bytes client  # id, from the connect reply
+        bytearray joined  # one bit per identity that was seen to join
+        bytearray left
+        WSTransport transport  # of the current attempt
         list commands  # until sent
         object ready  # asyncio.Future, until done
         Py_ssize_t replies_due
         bint open  # ready and not yet closed
+        bint deflate  # was agreed
+        bint compressed  # the incomplete message is
         str reason  # why the connection was given up by us, else None
         bytearray fragments  # of a message still incomplete, else None
 
-    def __init__(self, Plan plan not None, int64_t number, list commands not None, object ready):
+    def __cinit__(self, Plan plan not None, int64_t number, *_):
+        self.slots = <Slot*>calloc(max(plan.channels_per_connection, 1), sizeof(Slot))
+        if self.slots == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.slots)
+
+    def __init__(self, Plan plan not None, int64_t number):
         self.plan = plan
         self.number = number
+        self.first_channel = number * plan.channels_per_connection % plan.channels
+        self.last_slot = -1
+        self.epochs = [None] * plan.channels_per_connection
+        self.joined = bytearray()
+        self.left = bytearray()
+
+    def prepare(self, list commands not None, object ready, bint resume=False, bint exact=True):
+        """Get ready for a new attempt.
+
+        With *resume* the subscriptions go on where they were; else they begin after what is published by now when
+        that is *exact* (nothing is on its way), and with whatever comes first when it is not.
+        """
         self.commands = commands
         self.ready = ready
-        self.replies_due = 0 if plan.encoding == Encoding.RAW else 1 + plan.channels_per_connection
+        self.replies_due = 0 if self.plan.encoding == Encoding.RAW else 1 + self.plan.channels_per_connection
+        self.reason = None
+        self.fragments = None
+        self.deflate = False
+        self.transport = None
+        self.joined.clear()
+        self.left.clear()
+        self.saw_itself = False
+        if not resume:
+            self.begin(exact)
+
+    cdef int begin(self, bint exact) except -1:
+        """Forget where the subscriptions were."""
+        cdef Py_ssize_t index
+        self.ranges = None
+        for index in range(self.plan.channels_per_connection):
+            self.slots[index].offset = -1
+            self.slots[index].next = 0
+            if exact:
+                self.slots[index].next = self.plan.published((self.first_channel + index) % self.plan.channels) + 1
+            self.slots[index].first = self.slots[index].next
+            self.epochs[index] = None
+        return 0
 
     @property
     def is_open(self):
         """Whether the connection became ready and has not been closed."""
         return self.open
 
-    cpdef on_ws_connected(self, WSTransport transport):
-        self.plan.shard.counters[<int>Counter.CONNECTED] += 1
+    def position(self, Py_ssize_t slot):
+        """Epoch and offset to recover from; None when the stream of that slot is not recoverable."""
+        if not 0 <= slot < self.plan.channels_per_connection:
+            raise IndexError(slot)
+        epoch = self.epochs[slot]
+        return None if epoch is None else (epoch, self.slots[slot].offset)
+
+    def lost(self):
+        """How many publications this client should have got by now and has not."""
+        cdef int64_t total = self.missing, published
+        cdef Py_ssize_t index
+        if not self.open:
+            return total
+        for index in range(self.plan.channels_per_connection):
+            published = self.plan.published((self.first_channel + index) % self.plan.channels)
+            if self.slots[index].next and published >= self.slots[index].next:
+                total += published + 1 - self.slots[index].next
+        return total
+
+    def drop(self, bint graceful=False):
+        """Close a ready connection: with a closing handshake, or by letting go of the socket."""
+        if not self.open:
+            return
+        self.open = False
+        self.plan.shard.counters[<int>Counter.DROPPED] += 1
+        self.plan.shard.counters[<int>Counter.OPEN] -= 1
+        self.count_subscriptions(-1)
+        cdef WSTransport transport = self.transport
+        self.transport = None  # its last words are not for us
+        if graceful:
+            transport.send_close(WSCloseCode.OK)
+        transport.disconnect(graceful)
+
+    def pause(self):
+        """Read no more."""
+        if self.open:
+            self.transport.underlying_transport.pause_reading()
+
+    def resume(self):
+        """Read again."""
+        if self.open:
+            self.transport.underlying_transport.resume_reading()
+
+    def send(self, bytes command not None):
+        """Send one more command, whose reply must have an error or a result for one of our slots."""
+        if self.open:
+            self.replies_due += 1
+            self.write(self.transport, command)
+
+    cdef int write(self, WSTransport transport, bytes message) except -1:
+        """Send a message, compressed when that was agreed."""
         cdef WSMsgType kind = WSMsgType.BINARY if self.plan.encoding == Encoding.PROTOBUF else WSMsgType.TEXT
+        if self.deflate:
+            transport.send(kind, deflate.compress(message), True, True)
+        else:
+            transport.send(kind, message)
+        return 0
+
+    cpdef on_ws_connected(self, WSTransport transport):
+        self.transport = transport
+        self.plan.shard.counters[<int>Counter.CONNECTED] += 1
+        try:
+            self.deflate = deflate.is_agreed(transport.response.headers.get("Sec-WebSocket-Extensions"))
+        except ValueError as refused:
+            self.give_up(transport, str(refused))
+            return
+        if self.deflate:
+            self.plan.shard.counters[<int>Counter.DEFLATED] += 1
         for command in self.commands:
-            transport.send(kind, command)
+            self.write(transport, command)
         self.commands = None
         if self.replies_due == 0:
             self.become_ready()
@@ -353,21 +271,31 @@ cdef class Connection(WSListener):
             transport.send_close(frame.get_close_code())
             transport.disconnect()
             return
-        if frame.msg_type == WSMsgType.PONG:
+        if frame.msg_type == WSMsgType.PONG or (self.transport is not None and self.transport is not transport):
             return
-        if frame.fin and self.fragments is None:
+        self.plan.shard.counters[<int>Counter.WIRE_BYTES] += frame.payload_size
+        if frame.fin and self.fragments is None and not frame.rsv1:
             self.on_message(transport, frame.payload_ptr, frame.payload_size)
             return
         if self.fragments is None:
             self.fragments = bytearray()
+            self.compressed = frame.rsv1
         self.fragments += frame.get_payload_as_memoryview()
         if not frame.fin:
             return
         cdef bytes message = bytes(self.fragments)
         self.fragments = None
+        if self.compressed:
+            try:
+                message = deflate.decompress(message, self.deflate)
+            except ValueError as broken:
+                self.give_up(transport, f"the server sent {broken}")
+                return
         self.on_message(transport, PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
 
     cpdef on_ws_disconnected(self, WSTransport transport):
+        if self.transport is not None and self.transport is not transport:
+            return
         cdef str reason = "connection lost"
         if self.reason is not None:
             reason = self.reason
@@ -380,12 +308,15 @@ cdef class Connection(WSListener):
         self.open = False
         if self.plan.stopping:
             return
-        self.plan.shard.counters[<int>Counter.CLOSED] += 1
+        self.plan.shard.counters[<int>Counter.OPEN] -= 1
+        self.plan.shard.counters[<int>(Counter.SLOW_CLOSED if self.slow else Counter.CLOSED)] += 1
+        if self.slow:
+            self.plan.shard.counters[<int>Counter.SLOW_GONE] += self.delivered
         self.count_subscriptions(-1)
-        self.plan.on_closed(reason)
+        self.plan.owner.on_closed(self, reason)
 
     cdef int on_message(self, WSTransport transport, const char* data, Py_ssize_t size) except -1:
-        """Take a whole WebSocket message: count deliveries, answer pings, and until ready look for replies."""
+        """Take a whole WebSocket message: count deliveries, answer pings, look for replies while some are due."""
         cdef int64_t now_ns = monotonic_ns()
         cdef int64_t* counters = self.plan.shard.counters
         counters[<int>Counter.MESSAGES] += 1
@@ -405,8 +336,8 @@ cdef class Connection(WSListener):
             if stop == NULL:
                 stop = end
             if stop - start == 2 and start[0] == c'{' and start[1] == c'}':
-                self.answer_ping(transport, WSMsgType.TEXT, b"{}")
-            else:
+                self.answer_ping(transport, b"{}")
+            elif stop > start:
                 self.on_reply_or_push(transport, start, stop - start, now_ns)
             start = stop + 1
         return 0
@@ -414,60 +345,227 @@ cdef class Connection(WSListener):
     cdef int on_protobuf(self, WSTransport transport, const char* data, Py_ssize_t size, int64_t now_ns) except -1:
         """Split at length prefixes; one that reaches beyond the frame ends the connection. O(size)."""
         cdef:
-            Py_ssize_t position = 0
+            const char* end = data + size
             uint64_t length
-            int shift
-            bint whole
-        while position < size:
-            length = 0
-            shift = 0
-            whole = False
-            while not whole and position < size and shift < 63:
-                length |= <uint64_t>(data[position] & 0x7F) << shift
-                whole = not data[position] & 0x80
-                shift += 7
-                position += 1
-            if not whole or length > <uint64_t>(size - position):
+        while data < end:
+            data = read_varint(data, end, &length)
+            if data == NULL or length > <uint64_t>(end - data):
                 return self.give_up(transport, "the server sent a Protobuf length beyond its frame")
             if length == 0:
-                self.answer_ping(transport, WSMsgType.BINARY, b"\x00")
+                self.answer_ping(transport, b"\x00")
             else:
-                self.on_reply_or_push(transport, data + position, <Py_ssize_t>length, now_ns)
-            position += <Py_ssize_t>length
+                self.on_reply_or_push(transport, data, <Py_ssize_t>length, now_ns)
+            data += length
         return 0
 
-    cdef int answer_ping(self, WSTransport transport, WSMsgType kind, bytes pong) except -1:
+    cdef int answer_ping(self, WSTransport transport, bytes pong) except -1:
         """Answer a protocol ping: a client that does not is closed with 3012."""
         self.plan.shard.counters[<int>Counter.PINGS] += 1
-        transport.send(kind, pong)
+        transport.send(WSMsgType.BINARY if self.plan.encoding == Encoding.PROTOBUF else WSMsgType.TEXT, pong)
         return 0
 
     cdef int on_reply_or_push(self, WSTransport transport, const char* data, Py_ssize_t size,
                               int64_t now_ns) except -1:
-        """Count a push, or one of the replies this connection waits for."""
-        self.delivered += scan_markers(self.plan.shard, data, size, now_ns)
-        if self.replies_due == 0:
+        """Count a push, or take one of the replies this connection waits for."""
+        if self.replies_due:
+            try:
+                message = self.plan.decode(PyBytes_FromStringAndSize(data, size))
+            except ValueError as malformed:
+                return self.give_up(transport, f"the server sent {malformed}")
+            if message.command:
+                return self.on_reply(transport, message, data, size, now_ns)
+        if self.count(data, size, now_ns, True):
+            if self.last_slot >= 0 and self.slots[self.last_slot].offset >= 0:
+                if self.plan.encoding == Encoding.PROTOBUF:
+                    self.advance(self.last_slot, protobuf_offset(data, data + size))
+                else:
+                    self.advance(self.last_slot, json_offset(data, data + size))
             return 0
-        cdef int64_t command
-        try:
-            command, error = self.plan.parse_reply(PyBytes_FromStringAndSize(data, size))
-        except ValueError as malformed:
-            return self.give_up(transport, f"the server sent {malformed}")
-        if command == 0:  # a push
-            return 0
-        if error is not None:
-            return self.give_up(transport, f"{'connect' if command == 1 else 'subscribe'}: {error}")
+        return 0 if self.plan.encoding == Encoding.RAW else self.on_other_push(transport, data, size)
+
+    cdef int on_reply(self, WSTransport transport, object message, const char* data, Py_ssize_t size,
+                      int64_t now_ns) except -1:
+        """Take a reply: of connect (command 1) or subscribe."""
+        cdef int64_t command = message.command
+        cdef Py_ssize_t slot = command - SUBSCRIPTION_ID_BASE
+        if message.error is not None:
+            return self.give_up(transport, f"{'connect' if command == 1 else 'subscribe'}: {message.error}")
+        if command == 1:
+            self.client = message.client
+        elif 0 <= slot < self.plan.channels_per_connection:
+            self.on_subscribed(slot, message.position)
+            self.count(data, size, now_ns, False)
         self.replies_due -= 1
         if self.replies_due == 0:
             self.become_ready()
         return 0
 
+    cdef int on_subscribed(self, Py_ssize_t slot, object position) except -1:
+        """Note where the stream of a slot stands, and whether what was missed has come; None: not positioned."""
+        cdef int64_t* counters = self.plan.shard.counters
+        cdef bint asked = self.epochs[slot] is not None
+        if position is None:
+            self.slots[slot].offset = -1
+            self.epochs[slot] = None
+            counters[<int>Counter.UNRECOVERED] += asked
+            return 0
+        self.epochs[slot] = position.epoch if position.recoverable else None
+        counters[<int>Counter.RECOVERABLE] += position.recoverable and not asked
+        if asked and position.recovered:
+            counters[<int>Counter.RECOVERIES] += 1
+            counters[<int>Counter.RECOVERED] += len(position.offsets)
+            for offset in position.offsets:
+                self.advance(slot, offset)
+            return 0
+        counters[<int>Counter.UNRECOVERED] += asked
+        self.slots[slot].offset = position.offset
+        return 0
+
+    cdef Py_ssize_t count(self, const char* data, Py_ssize_t size, int64_t now_ns, bint live) except -1:
+        """Count the markers of a message, with their latency when it is *live*; return how many there were."""
+        cdef:
+            const char* end = data + size
+            Shard shard = self.plan.shard
+            Marker marker
+            Py_ssize_t found = 0
+        self.last_slot = -1
+        while (data := next_marker(data, end, &marker)) != NULL:
+            found += 1
+            if live:
+                shard.record(Histogram.SLOW if self.slow else Histogram.DELIVERY,
+                             Counter.MAX_SLOW_US if self.slow else Counter.MAX_US, (now_ns - marker.sent_ns) // 1000)
+            if marker.number >= 0:
+                self.note(marker.number)
+        if found:
+            self.delivered += found
+            shard.counters[<int>(Counter.SLOW_DELIVERED if self.slow else Counter.DELIVERED)] += found
+            shard.counters[<int>Counter.LAST_NS] = now_ns
+        return found
+
+    @cython.cdivision(True)
+    cdef int note(self, int64_t number) except -1:
+        """Compare a delivery with what should have come next in its channel."""
+        cdef:
+            int64_t channels = self.plan.channels, sequence = number // channels
+            Py_ssize_t slot = number % channels - self.first_channel
+        if slot < 0:
+            slot += channels
+        if slot >= self.plan.channels_per_connection:
+            self.plan.shard.counters[<int>Counter.STRAY] += 1
+            return 0
+        self.last_slot = slot
+        cdef Slot* at = &self.slots[slot]
+        if at.next == 0:
+            at.first = sequence
+        elif sequence > at.next:
+            self.skip(slot, at.next, sequence)
+        elif sequence < at.next:
+            return self.note_late(slot, sequence)
+        at.next = sequence + 1
+        return 0
+
+    cdef int skip(self, Py_ssize_t slot, int64_t first, int64_t end) except -1:
+        """Note that the sequences from *first* to before *end* have not come."""
+        if self.ranges is None:
+            self.ranges = {}
+        cdef list ranges = self.ranges.setdefault(slot, [])
+        ranges.append((first, end))
+        if len(ranges) > MAX_RANGES:
+            del ranges[0]  # stays counted as missing
+        self.missing += end - first
+        self.plan.shard.counters[<int>Counter.MISSING] += end - first
+        return 0
+
+    cdef int note_late(self, Py_ssize_t slot, int64_t sequence) except -1:
+        """Tell a delivery that comes after later ones from one that comes again."""
+        cdef int64_t* counters = self.plan.shard.counters
+        cdef list ranges = [] if self.ranges is None else self.ranges.get(slot, [])
+        cdef Py_ssize_t index
+        for index in range(len(ranges)):
+            first, end = ranges[index]
+            if first <= sequence < end:
+                parts = ((first, sequence), (sequence + 1, end))
+                ranges[index:index + 1] = [part for part in parts if part[0] < part[1]]
+                self.missing -= 1
+                counters[<int>Counter.MISSING] -= 1
+                counters[<int>Counter.DISORDERED] += 1
+                return 0
+        counters[<int>(Counter.DISORDERED if sequence < self.slots[slot].first else Counter.DOUBLED)] += 1
+        return 0
+
+    cdef int advance(self, Py_ssize_t slot, int64_t offset) except -1:
+        """Compare the offset of a publication with the one before it in its channel; below 0: it has none."""
+        cdef Slot* at = &self.slots[slot]
+        cdef int64_t* counters = self.plan.shard.counters
+        if at.offset < 0 or offset < 0:
+            return 0
+        if offset <= at.offset:
+            counters[<int>Counter.OFFSET_REPEATS] += 1
+            return 0
+        counters[<int>Counter.OFFSET_GAPS] += offset - at.offset - 1
+        at.offset = offset
+        return 0
+
+    cdef int on_other_push(self, WSTransport transport, const char* data, Py_ssize_t size) except -1:
+        """Count joins and leaves; anything else is decoded."""
+        cdef const char* end = data + size
+        cdef Text client
+        if self.plan.encoding == Encoding.PROTOBUF:
+            client = protobuf_client(data, end, 5)
+            if client.start != NULL:
+                return self.on_presence(Counter.JOINS, self.joined, client)
+            client = protobuf_client(data, end, 6)
+            if client.start != NULL:
+                return self.on_presence(Counter.LEAVES, self.left, client)
+        elif find(data, end, b'"join":', 7) != NULL:
+            return self.on_presence(Counter.JOINS, self.joined, json_client(data, end))
+        elif find(data, end, b'"leave":', 8) != NULL:
+            return self.on_presence(Counter.LEAVES, self.left, json_client(data, end))
+        try:
+            push = self.plan.decode(PyBytes_FromStringAndSize(data, size)).push
+        except ValueError as malformed:
+            return self.give_up(transport, f"the server sent {malformed}")
+        if push is None:
+            return 0
+        slot = self.plan.owner.slot_of(self, push.channel)
+        if push.unsubscribed is not None:
+            self.plan.shard.counters[<int>Counter.UNSUBSCRIBED] += 1
+            self.plan.owner.on_unsubscribed(self, slot, push.unsubscribed)
+            return 0
+        self.plan.shard.counters[<int>Counter.PUSHES] += 1
+        if slot >= 0 and push.offset:  # somebody else's publication moves the stream as well
+            self.advance(slot, push.offset)
+        return 0
+
+    cdef int on_presence(self, Counter counter, bytearray seen, Text client) except -1:
+        """Count a join or leave, and whether this connection has seen that of the same client before."""
+        cdef int64_t* counters = self.plan.shard.counters
+        counters[<int>counter] += 1
+        counters[<int>Counter.LAST_NS] = monotonic_ns()
+        if not self.plan.track_joins or client.start == NULL:
+            return 0
+        cdef bytes identity = PyBytes_FromStringAndSize(client.start, client.size)
+        cdef dict identities = self.plan.identities
+        cdef Py_ssize_t number = identities.setdefault(identity, len(identities)), byte = number >> 3
+        if len(seen) <= byte:
+            seen.extend(bytes(byte + 1 - len(seen)))
+        if seen[byte] >> (number & 7) & 1:
+            counters[<int>Counter.DOUBLED_JOINS] += 1
+        seen[byte] |= 1 << (number & 7)
+        if counter == Counter.JOINS and identity == self.client:
+            self.saw_itself = True
+        return 0
+
     cdef int become_ready(self) except -1:
         """Count the connection and its subscriptions, unless it has been given up meanwhile."""
+        cdef int64_t* counters = self.plan.shard.counters
         if self.ready is None or self.ready.done():
             return 0
         self.open = True
-        self.plan.shard.counters[<int>Counter.READY] += 1
+        counters[<int>Counter.READY] += 1
+        counters[<int>Counter.OPEN] += 1
+        counters[<int>Counter.REOPENED] += self.was_ready
+        self.was_ready = True
         self.count_subscriptions(1)
         return self.resolve(None)
 
@@ -487,7 +585,9 @@ cdef class Connection(WSListener):
         return 0
 
     cdef int count_subscriptions(self, int amount) except -1:
-        """Add *amount* to the subscribers of each of this connection's channels."""
+        """Add *amount* to the subscribers of each of this connection's channels; those that do not read are none."""
+        if self.slow:
+            return 0
         for channel in self.plan.channels_of(self.number):
             self.plan.shard.subscribers[<Py_ssize_t>channel] += amount
         return 0

@@ -2,107 +2,180 @@
 
 import json
 import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import click
 
-from centrifast_loadgen.run import WorkerDied, execute
-from centrifast_loadgen.settings import (
-    DEFAULT_API_URL,
-    DEFAULT_URL,
-    MAX_PAYLOAD,
-    MAX_PROCESSES,
-    Protocol,
-    Settings,
-    SettingsError,
-)
+from centrifast_loadgen import compare
+from centrifast_loadgen.options import CHANNELS, CONNECTING, OUTPUT, PUBLISHING, options
+from centrifast_loadgen.page import render
+from centrifast_loadgen.run import Outcome, WorkerDied, perform
+from centrifast_loadgen.settings import Protocol, Scenario, Settings, SettingsError
 
-NATURAL = click.IntRange(min=0)
-POSITIVE = click.IntRange(min=1)
-NOT_NEGATIVE = click.FloatRange(min=0)
+PLAIN_INTERVAL = 5.0  # seconds between lines of progress where nobody sees them overwritten
+INTERRUPTED = 130  # exit code, as of a program that SIGINT ended
+CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
 
 
-class ProcessCount(click.ParamType[int]):
-    """A number of processes, or ``auto``."""
+class DefaultsToFanout(click.Group):
+    """Without a scenario it is fanout; ``--compare`` is short for the command."""
 
-    name = "auto|N"
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put in the command that is meant."""
+        if args[:1] == ["--compare"]:
+            args = ["compare", *args[1:]]
+        elif not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["fanout", *args]
+        return super().parse_args(ctx, args)
 
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """0 for auto."""
-        if value in ("auto", 0):
-            return 0
-        try:
-            count = int(value)
-        except ValueError:
-            count = 0
-        if not 1 <= count <= MAX_PROCESSES:
-            self.fail(f"{value!r} is neither auto nor a number from 1 to {MAX_PROCESSES}", param, ctx)
-        return count
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options of fanout, as they need no command."""
+        command = self.commands["fanout"]
+        formatter.write_paragraph()
+        formatter.write_text("Without a scenario the options are those of fanout:")
+        command.format_options(click.Context(command, info_name="fanout", parent=ctx), formatter)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--url", default=DEFAULT_URL, help="WebSocket endpoint.")
-@click.option("--connections", default=1000, type=POSITIVE, help="Connections to open.")
-@click.option("--processes", default="auto", type=ProcessCount(), help="Worker processes.")
-@click.option(
-    "--connect-rate", default=0.0, type=NOT_NEGATIVE, help="New connections per second; 0: no limit."
-)
-@click.option("--channels", default=1, type=POSITIVE, help="Channels the connections are spread over.")
-@click.option("--channels-per-connection", default=1, type=POSITIVE, help="Subscriptions of each connection.")
-@click.option("--channel-prefix", default="bench", help="Channel names are this and a number from 0.")
-@click.option("--protocol", default="json", type=click.Choice(["json", "protobuf"]), help="Encoding.")
-@click.option("--token", default="", help="Connection token (JWT).")
-@click.option("--api-url", default=DEFAULT_API_URL, help="HTTP API; /publish is appended.")
-@click.option("--api-key", default="", envvar="CENTRIFAST_LOADGEN_API_KEY", help="Sent as X-API-Key.")
-@click.option("--rate", default=0.0, type=NOT_NEGATIVE, help="Publications per second; 0: back to back.")
-@click.option("--messages", default=100, type=NATURAL, help="Publications; 0: only connect.")
-@click.option(
-    "--inflight", default=0, type=NATURAL, help="Publications not yet delivered to all; 0: no limit."
-)
-@click.option(
-    "--payload", default=100, type=click.IntRange(32, MAX_PAYLOAD), help="Bytes of each publication."
-)
-@click.option(
-    "--duration", default=0.0, type=NOT_NEGATIVE, help="Publish for at most this many seconds; 0: no limit."
-)
-@click.option("--hold", default=0.0, type=NOT_NEGATIVE, help="Seconds of idling before publishing.")
-@click.option(
-    "--pid", default=0, type=NATURAL, help="Server process: report CPU and memory of it and its children."
-)
-@click.option(
-    "--no-protocol", is_flag=True, help="Plain WebSocket; publish by POST of the bare text to --api-url."
-)
-@click.option(
-    "--raw-subscribe", default="", metavar="TEXT", help="With --no-protocol: sent after the handshake."
-)
-@click.option(
-    "--connect-timeout", default=30.0, type=click.FloatRange(min=0.1), help="Seconds for one connection."
-)
-@click.option(
-    "--stall-timeout", default=15.0, type=click.FloatRange(min=0.1), help="Give up after that much silence."
-)
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON line instead of the table, and no progress."
-)
-def main(no_protocol: bool, as_json: bool, protocol: str, **options: object) -> None:
+@click.group(cls=DefaultsToFanout, context_settings=CONTEXT)
+def main() -> None:
     """Load a real-time messaging server: open WebSocket connections, subscribe, publish, count deliveries.
 
-    Exit code 1 when a connection failed or was closed, a publish failed, or a delivery was lost or doubled.
+    Exit code 1 when a connection failed or was closed, a publish failed, or a delivery was lost, doubled or out of
+    order; 130 when the run was interrupted. Figures of two runs, each printed with --json into a file, side by side:
+    --compare A.json B.json.
     """
+
+
+@main.command(context_settings=CONTEXT)
+@options(*CONNECTING, *CHANNELS, *PUBLISHING, "inflight", "duration", "no-protocol", "raw-subscribe", *OUTPUT)
+def fanout(no_protocol: bool, protocol: str, **given: Any) -> None:
+    """Publish to many subscribers (the default)."""
+    start(Scenario.FANOUT, "raw" if no_protocol else protocol, **given)
+
+
+@main.command(context_settings=CONTEXT)
+@options(
+    *CONNECTING, *CHANNELS, *PUBLISHING, "inflight", "duration", *OUTPUT,
+    channels=1000, channels_per_connection=10, messages=10_000,
+)  # fmt: skip
+def channels(**given: Any) -> None:
+    """Many small channels, publications spread over them."""
+    start(Scenario.CHANNELS, **given)
+
+
+@main.command(context_settings=CONTEXT)
+@options(
+    *CONNECTING, *CHANNELS, *PUBLISHING, "waves", "wave-timeout", "pause", *OUTPUT, messages=1, retry=60.0
+)
+def storm(**given: Any) -> None:
+    """All drop at once and come back, in waves."""
+    start(Scenario.STORM, **given)
+
+
+@main.command(context_settings=CONTEXT)
+@options(
+    *CONNECTING, *CHANNELS, *PUBLISHING, "missed", "live", "pause", "wave-timeout", *OUTPUT,
+    messages=1, retry=60.0,
+)  # fmt: skip
+def recover(**given: Any) -> None:
+    """All drop, miss publications, come back and recover exactly those."""
+    start(Scenario.RECOVER, **given)
+
+
+@main.command(context_settings=CONTEXT)
+@options(*CONNECTING, "channel-prefix", *PUBLISHING, "leave", *OUTPUT, connections=500, messages=1)
+def presence(**given: Any) -> None:
+    """Enter one channel with presence, join and leave."""
+    start(Scenario.PRESENCE, **given)
+
+
+@main.command(context_settings=CONTEXT)
+@options(
+    *CONNECTING, *CHANNELS, *PUBLISHING, "inflight", "duration", "slow", *OUTPUT,
+    messages=2000, payload=2000, rate=200.0,
+)  # fmt: skip
+def slow(**given: Any) -> None:
+    """Some clients do not read; what do the others notice?"""
+    start(Scenario.SLOW, **given)
+
+
+@main.command(context_settings=CONTEXT)
+@options(
+    *CONNECTING, *CHANNELS, *PUBLISHING, "duration", "churn", *OUTPUT,
+    channels=100, channels_per_connection=5, messages=10**9, rate=50.0, duration=3600.0, retry=60.0,
+)  # fmt: skip
+def soak(**given: Any) -> None:
+    """Connections, churn and publications for hours."""
+    start(Scenario.SOAK, **given)
+
+
+@main.command("compare", context_settings=CONTEXT)
+@click.argument("first", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("second", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def compare_command(first: Path, second: Path) -> None:
+    """Figures of two runs side by side, with ratios."""
     try:
-        kind = Protocol.RAW if no_protocol else Protocol(protocol)
-        settings = Settings(protocol=kind, **options)  # type: ignore[arg-type]  # click has converted them
-        report = execute(settings, (lambda text: None) if as_json else show_progress)
+        mine, other = compare.load(first.read_text()), compare.load(second.read_text())
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(compare.as_table(mine, other, (first.name, second.name)))
+
+
+def start(
+    scenario: Scenario, protocol: str, as_json: bool = False, report: str | None = None, **given: Any
+) -> None:
+    """Run, print, write, and end the program."""
+    try:
+        settings = Settings(scenario=scenario, protocol=Protocol(protocol), **given)
+        outcome = perform(settings, silent if as_json else progress_printer())
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
     except WorkerDied as error:
         raise click.ClickException(str(error)) from error
-    if not as_json:
-        show_progress("")
-    click.echo(json.dumps(report.as_dict()) if as_json else report.as_table())
-    sys.exit(0 if report.complete else 1)
+    if not as_json and sys.stderr.isatty():
+        overwrite("")
+    figures = outcome.report
+    click.echo(json.dumps(as_dict(outcome)) if as_json else figures.as_table())
+    if report is not None:
+        write(report, outcome)
+    sys.exit(INTERRUPTED if figures.interrupted else 0 if figures.complete else 1)
 
 
-def show_progress(text: str) -> None:
-    """Overwrite the progress line, when somebody watches."""
+def as_dict(outcome: Outcome) -> dict[str, object]:
+    """The JSON line: the figures, and with what settings they were reached."""
+    return {**outcome.report.as_dict(), "settings": outcome.settings.as_dict()}
+
+
+def write(path: str, outcome: Outcome) -> None:
+    """Write the page. An error ends the program, after the table was shown."""
+    try:
+        Path(path).write_text(render(outcome))
+    except OSError as error:
+        raise click.ClickException(f"--report {path}: {error.strerror}") from error
+
+
+def silent(text: str) -> None:
+    """No progress."""
+
+
+def overwrite(text: str) -> None:
+    """Replace the progress line."""
+    click.echo(f"\r\x1b[K{text}", err=True, nl=False)
+
+
+def progress_printer() -> Callable[[str], None]:
+    """Overwrites one line on a terminal; elsewhere prints a line now and then."""
     if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K{text}", err=True, nl=False)
+        return overwrite
+    due = time.monotonic() + PLAIN_INTERVAL
+
+    def print_line(text: str) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + PLAIN_INTERVAL
+            click.echo(text, err=True)
+
+    return print_line

@@ -20,7 +20,7 @@ class Publisher:
 
     def __init__(self, target: Target, headers: dict[str, str]) -> None:
         self._target = target
-        lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.host}:{target.port}"]
+        lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.netloc}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self._head = "\r\n".join([*lines, "Content-Length: "]).encode()
         self._socket: socket.socket | None = None

@@ -1,10 +1,15 @@
-"""CPU time and memory of the server under load: its process and all descendants."""
+"""CPU time and memory of processes: the server under load with all its descendants, and our own."""
 
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psutil
 
 from centrifast_loadgen.settings import SettingsError
+
+# A look for new child processes reads all of /proc.
+LOOK_INTERVAL = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +22,43 @@ class Usage:
 
 def measure(pid: int) -> Usage:
     """Usage of process *pid* and its descendants; zeros for pid 0. Raises SettingsError when it is gone."""
-    if not pid:
-        return Usage()
+    return _total(_family(pid)) if pid else Usage()
+
+
+class Meter:
+    """Measures one process tree again and again, cheaply. Knows nothing more once the process is gone."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._family: list[psutil.Process] = []
+        self._look_at = 0.0
+        self._last = Usage()
+
+    def measure(self) -> Usage:
+        """Usage now; the last known one when the process has ended."""
+        if not self._pid:
+            return self._last
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_INTERVAL
+            try:
+                self._family = _family(self._pid)
+            except SettingsError:
+                self._family = []
+        if self._family:
+            self._last = _total(self._family) or self._last
+        return self._last
+
+
+def _family(pid: int) -> list[psutil.Process]:
     try:
         server = psutil.Process(pid)
-        processes = [server, *server.children(recursive=True)]
+        return [server, *server.children(recursive=True)]
     except psutil.NoSuchProcess as error:
         raise SettingsError(f"--pid {pid}: no such process (any more)") from error
+
+
+def _total(processes: Iterable[psutil.Process]) -> Usage:
     cpu, rss = 0.0, 0
     for process in processes:
         try:
