@@ -12,11 +12,11 @@ import click
 from centrifast.cli import flags
 from centrifast.cli.command import config_option, fail
 from centrifast.cli.completion import complete_option_path
+from centrifast.cli.config_file import load_file
 from centrifast.config.differences import Difference, differences
-from centrifast.config.environment import PREFIXES
 from centrifast.config.error import ConfigError
 from centrifast.config.explain import Explanation, explain
-from centrifast.config.loader import LoadedConfig, load
+from centrifast.config.loader import load
 from centrifast.config.shown import text_of
 from centrifast.config.suggest import advice_on, explain_key
 
@@ -78,7 +78,7 @@ def explanation_lines(found: Explanation) -> Iterator[str]:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def diff_command(file: str, as_json: bool) -> None:
     """Tell how a FILE differs from the defaults; variables and flags are left out."""
-    loaded = load_file(Path(file))
+    loaded = load_file(file)
     found = list(differences(loaded.config))
     if as_json:
         unknown = [{"key": key, "advice": advice_on(key)} for key in loaded.unknown]
@@ -90,18 +90,6 @@ def diff_command(file: str, as_json: bool) -> None:
         *(f"unknown key {explain_key(key)}" for key in loaded.unknown),
     ):
         click.echo(line)
-
-
-def load_file(path: Path) -> LoadedConfig:
-    """Read a file alone, with nothing of the environment but what it refers to."""
-    references = tuple(f"{prefix}VAR_" for prefix in PREFIXES)
-    environ = {name: text for name, text in os.environ.items() if name.startswith(references)}
-    if not path.exists():
-        fail("config file not found")
-    try:
-        return load(path, {}, environ)
-    except ConfigError as error:
-        fail(f"error getting config: {error}")
 
 
 def difference_line(found: Difference) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from centrifast.cli.command import config_option, fail
+from centrifast.cli.config_file import load_base
 from centrifast.config.error import ConfigError
-from centrifast.config.loader import load
 from centrifast.config.writing import render, tree_of, write_tree
 
 
@@ -17,8 +17,8 @@ from centrifast.config.writing import render, tree_of, write_tree
 def defaultconfig(config: str, base: str, dry_run: bool) -> None:
     """Write a configuration file with every option and its default."""
     path = Path(config)
+    tree = tree_of(load_base(base).config)
     try:
-        tree = tree_of(load(Path(base) if base else None, {}, {}).config)
         if dry_run:
             click.echo(render(path, tree), nl=False)
         else:

@@ -1,23 +1,19 @@
 """``centrifast defaultenv``: every option as a variable."""
 
-from pathlib import Path
-
 import click
 
-from centrifast.cli.command import fail
-from centrifast.config.error import ConfigError
-from centrifast.config.loader import load
+from centrifast.cli.config_file import load_base
 from centrifast.config.writing import variables_of
 
 
 @click.command()
 @click.option("-b", "--base", default="", help="File whose values replace the defaults.")
-@click.option("--base-non-zero-only", is_flag=True, help="Leave out options that are zero or empty.")
+@click.option(
+    "--base-non-zero-only", is_flag=True, help="Only what the base file sets, and not to zero or empty."
+)
 def defaultenv(base: str, base_non_zero_only: bool) -> None:
     """Print every option as a variable with its default."""
-    try:
-        config = load(Path(base) if base else None, {}, {}).config
-    except ConfigError as error:
-        fail(f"error: {error}")
-    for line in sorted(variables_of(config, only_set=base_non_zero_only)):
+    loaded = load_base(base)
+    only = loaded.sources.keys() if base and base_non_zero_only else None
+    for line in sorted(variables_of(loaded.config, only=only)):
         click.echo(line)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 
 import yaml
@@ -105,19 +105,21 @@ def render(path: Path, tree: Mapping[str, object]) -> str:
     return write(tree)
 
 
-def variables_of(section: object, prefix: str = PREFIXES[0], *, only_set: bool = False) -> Iterator[str]:
-    """Write every option as ``NAME=value``; *only_set* leaves out those that are zero or empty."""
+def variables_of(
+    section: object, prefix: str = PREFIXES[0], path: str = "", *, only: Container[str] | None = None
+) -> Iterator[str]:
+    """Write every option as ``NAME=value``; with *only* (paths), just those of them that are not zero or empty."""
     for option in options_of(type(section)):
         value = getattr(section, option.name)
-        name = prefix + option.name.upper()
+        name, place = prefix + option.name.upper(), path + option.name
         if option.kind is Kind.SECTION:
-            yield from variables_of(value, f"{name}_", only_set=only_set)
-        elif option.kind is not Kind.IGNORED and (value or not only_set):
-            yield f"{name}={variable_value(option, value)}"
-            if option.is_named_list:
-                for item in value:
-                    own = f"{name}_{variable_name(item.name)}_"
-                    yield from variables_of(item, own, only_set=only_set)
+            yield from variables_of(value, f"{name}_", f"{place}.", only=only)
+        elif option.kind is not Kind.IGNORED:
+            if only is None or (value and place in only):
+                yield f"{name}={variable_value(option, value)}"
+            for index, item in enumerate(value if option.is_named_list else ()):
+                own = f"{name}_{variable_name(item.name)}_"
+                yield from variables_of(item, own, f"{place}.[{index}].", only=only)
 
 
 def variable_name(name: str) -> str:

@@ -46,12 +46,20 @@ def test_variables_written_read_back() -> None:
 
 
 def test_variables_show_names_and_then_each_item() -> None:
-    lines = list(variables_of(config_of(SAMPLE), only_set=True))
+    lines = list(variables_of(config_of(SAMPLE)))
     assert 'CENTRIFAST_CHANNEL_NAMESPACES="chat-1"' in lines
     assert 'CENTRIFAST_CHANNEL_NAMESPACES_CHAT_1_HISTORY_TTL="1m0s"' in lines
     assert "CENTRIFAST_CLIENT_INSECURE=true" in lines
     assert 'CENTRIFAST_CLIENT_ALLOWED_ORIGINS="https://a https://b"' in lines
-    assert not any(line.startswith("CENTRIFAST_HTTP_API_KEY=") for line in lines)
+    assert 'CENTRIFAST_HTTP_API_KEY=""' in lines
+
+
+def test_variables_can_be_chosen_and_zeros_are_left_out() -> None:
+    only = {"client.insecure", "client.concurrency", "channel.namespaces.[0].history_size", "pid_file"}
+    assert list(variables_of(config_of(SAMPLE), only=only)) == [
+        "CENTRIFAST_CLIENT_INSECURE=true",
+        "CENTRIFAST_CHANNEL_NAMESPACES_CHAT_1_HISTORY_SIZE=5",
+    ]
 
 
 def test_durations_are_text() -> None:
