@@ -54,6 +54,10 @@ class Meter(Struct, frozen=True):
     subscriptions: Tally
 
 
+NOBODY = Meter(Tally(), Tally(), Tally())
+"""Of a client that has not connected: never asked."""
+
+
 class Metrics:
     """The instruments of a node, by what they count. *recovered_publications*: also measure how many were recovered.
 
