@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 
+from centrifast.config.option import values_of
 from centrifast.config.rules_proxy import check_reason
 from centrifast.config.rules_token import check_claim
 from centrifast.config.schema import Config, TlsConfig
 from centrifast.glob import Glob
 
 HIGHEST_PORT = 65535
+LISTENER_TLS = ("http_server.tls", "http_server.internal_tls")
 
 
 def check(config: Config) -> Iterator[str]:
@@ -32,8 +34,7 @@ def check_listeners(config: Config) -> Iterator[str]:
         server.internal_port.isdecimal() and int(server.internal_port) <= HIGHEST_PORT
     ):
         yield f"http_server.internal_port: {server.internal_port!r} is not a port, 0 to {HIGHEST_PORT}"
-    yield from check_tls("http_server.tls", server.tls)
-    yield from check_tls("http_server.internal_tls", server.internal_tls)
+    yield from check_tls(config)
     if server.h2c_external:
         if not server.internal_port or server.internal_port == str(server.port):
             yield "http_server.h2c_external needs a separate http_server.internal_port"
@@ -41,10 +42,16 @@ def check_listeners(config: Config) -> Iterator[str]:
             yield "http_server.h2c_external cannot be combined with TLS"
 
 
-def check_tls(path: str, tls: TlsConfig) -> Iterator[str]:
-    """A listener with TLS has certificate and key."""
-    if tls.enabled and not (tls.cert_pem and tls.key_pem):
-        yield f"{path}.enabled needs {path}.cert_pem and {path}.key_pem"
+def check_tls(config: Config) -> Iterator[str]:
+    """Where TLS is on, a listener has certificate and key, a client both or neither."""
+    for setting in values_of(config):
+        tls, path = setting.value, setting.path
+        if not (isinstance(tls, TlsConfig) and tls.enabled):
+            continue
+        if path in LISTENER_TLS and not (tls.cert_pem and tls.key_pem):
+            yield f"{path}.enabled needs {path}.cert_pem and {path}.key_pem"
+        elif bool(tls.cert_pem) != bool(tls.key_pem):
+            yield f"{path}.cert_pem and {path}.key_pem must be set together"
 
 
 EXTERNAL = "external"

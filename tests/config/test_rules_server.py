@@ -15,6 +15,8 @@ PEM = "-----BEGIN X-----"
         {"http_server.internal_port": 9000, "http_server.h2c_external": True},
         {"http_server.tls": {"enabled": True, "cert_pem": PEM, "key_pem": PEM}},
         {"http_server.tls": {"cert_pem": PEM}},
+        {"engine.redis.tls.enabled": True},
+        {"engine.redis.tls": {"enabled": True, "cert_pem": PEM, "key_pem": PEM}},
         {"client.allowed_origins": ["*", "https://*.example.com", "http{,s}://a"]},
         {"client.token.user_id_claim": "user_id"},
         {
@@ -37,6 +39,14 @@ def test_what_fits_together_passes(tree: dict[str, object]) -> None:
         (
             {"http_server.internal_tls": {"enabled": True, "cert_pem": PEM}},
             "http_server.internal_tls.enabled needs",
+        ),
+        (
+            {"engine.redis.tls": {"enabled": True, "cert_pem": PEM}},
+            "engine.redis.tls.cert_pem and engine.redis.tls.key_pem must be set together",
+        ),
+        (
+            {"proxies": [{"name": "one", "endpoint": "x", "http.tls": {"enabled": True, "key_pem": PEM}}]},
+            "proxies.[0].http.tls.cert_pem and proxies.[0].http.tls.key_pem must be set together",
         ),
         ({"http_server.h2c_external": True}, "needs a separate http_server.internal_port"),
         (
