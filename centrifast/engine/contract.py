@@ -1,4 +1,4 @@
-"""What an engine promises: the broker half (PUB/SUB and history) and the presence half. Control joins them later.
+"""What an engine promises: a broker (PUB/SUB and history), presence, and calls between nodes.
 
 Every method is a coroutine so that an engine may live in this process, in the supervisor or in Redis. The memory
 engine never suspends, so its publish runs without a task (``centrifast.eager``).
@@ -143,8 +143,46 @@ class PresenceManager(Protocol):
         """Let go of connections."""
 
 
+class NodeCalls(Protocol):
+    """What a controller asks of the node."""
+
+    async def on_call(self, name: str, data: bytes) -> bytes:
+        """Carry out for the clients here what another node was asked for; the answer. Raises nothing."""
+
+
+class Controller(Protocol):
+    """Calls between nodes: what concerns clients wherever they are connected."""
+
+    async def start(self, calls: NodeCalls) -> None:
+        """Connect; from here on *calls* is asked."""
+
+    async def call(self, name: str, data: bytes) -> Sequence[bytes]:
+        """Have every other node carry out *name*; their answers, in no order.
+
+        A node that goes meanwhile does not answer. Raises ``ConnectionError`` or ``TimeoutError``.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections; nothing is asked any more."""
+
+
+class NoOtherNodes:
+    """``Controller`` of a node that is alone."""
+
+    async def start(self, calls: NodeCalls) -> None:
+        """Nobody will ask."""
+
+    async def call(self, name: str, data: bytes) -> Sequence[bytes]:
+        """Nobody answers."""
+        return ()
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
+
 class Engine(msgspec.Struct, frozen=True):
-    """Both halves."""
+    """All three."""
 
     broker: Broker
     presence: PresenceManager
+    controller: Controller = NoOtherNodes()

@@ -17,9 +17,13 @@ from centrifast.engine.link import Link
 from centrifast.engine.messages import (
     AddPresence,
     Answer,
+    Call,
+    CallAnswered,
+    Called,
     Done,
     HistoryRead,
     Message,
+    OnCall,
     OnJoin,
     OnLeave,
     OnPublication,
@@ -38,7 +42,7 @@ from centrifast.engine.messages import (
     StatsRead,
     Subscribe,
     Unsubscribe,
-    decode_request,
+    decode_said,
     encode,
 )
 from centrifast.errors import ClientError
@@ -59,6 +63,18 @@ class _Worker:
         self.joined: dict[str, dict[str, ClientInfo]] = {}
 
 
+class _Call:
+    """A call that other workers carry out."""
+
+    __slots__ = ("answers", "asked", "caller", "id")
+
+    def __init__(self, caller: Link, number: int, asked: set[Link]) -> None:
+        self.caller = caller
+        self.id = number  # the caller's
+        self.asked = asked  # who has not answered
+        self.answers: list[bytes] = []
+
+
 class EngineHost:
     """Serves *engine*, none of whose methods ever waits, to any number of links; ``contract.BrokerEvents``."""
 
@@ -67,6 +83,8 @@ class EngineHost:
         self._workers: dict[Link, _Worker] = {}
         self._subscribed: dict[str, list[Link]] = {}
         self._crowded: set[Link] = set()
+        self._calls: dict[int, _Call] = {}
+        self._call_number = 0
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -93,11 +111,17 @@ class EngineHost:
         worker = self._workers.get(link)
         if worker is None:
             return
-        request = decode_request(message)
+        said = decode_said(message)
+        if isinstance(said, CallAnswered):
+            self._answered(said.id, link, said.data)
+            return
+        if isinstance(said, Call):
+            self._call(link, said)
+            return
         try:
-            answer = self._carry_out(worker, request)
+            answer = self._carry_out(worker, said)
         except ClientError as refused:
-            answer = Refused(request.id, refused.error.code)
+            answer = Refused(said.id, refused.error.code)
         link.send(encode(answer))
 
     def on_crowded(self, link: Link, is_crowded: bool) -> None:
@@ -121,6 +145,8 @@ class EngineHost:
         worker = self._workers.pop(link, None)
         if worker is None:
             return
+        for number in [number for number, call in self._calls.items() if link in call.asked]:
+            self._answered(number, link)
         for channel in tuple(worker.channels):
             self._unsubscribe(worker, channel)
         for channel, present in worker.present.items():
@@ -187,6 +213,30 @@ class EngineHost:
             case ReadStats(number, channel):
                 return StatsRead(number, at_once(self._presence.stats(channel)))
         return Done(request.id)
+
+    def _call(self, caller: Link, request: Call) -> None:
+        """Ask all others; who has to wait for nobody is answered at once."""
+        others = {link for link in self._workers if link is not caller and link.is_open}
+        if not others:
+            caller.send(encode(Called(request.id, ())))
+            return
+        self._call_number += 1
+        self._calls[self._call_number] = _Call(caller, request.id, others)
+        message = encode(OnCall(self._call_number, request.name, request.data))
+        for link in tuple(others):
+            link.send(message)
+
+    def _answered(self, number: int, link: Link, answer: bytes | None = None) -> None:
+        """One worker has answered, or can not any more; when all have, so is the caller."""
+        call = self._calls.get(number)
+        if call is None or link not in call.asked:
+            return
+        call.asked.discard(link)
+        if answer is not None:
+            call.answers.append(answer)
+        if not call.asked:
+            del self._calls[number]
+            call.caller.send(encode(Called(call.id, call.answers)))
 
     def _subscribe(self, worker: _Worker, channel: str) -> None:
         if channel in worker.channels:

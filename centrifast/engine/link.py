@@ -41,12 +41,12 @@ class Link(asyncio.Protocol):
         self._received = bytearray()
         self._out: list[bytes] = []
         self._queued = 0
-        self._is_open = False
+        self.is_open = False
         self._schedule: Callable[[Callable[[], None]], object] = asyncio.get_running_loop().call_soon
 
     def send(self, message: bytes) -> None:
         """Queue a message; it leaves at the end of this turn of the loop."""
-        if not self._is_open:
+        if not self.is_open:
             return
         if not self._out:
             self._schedule(self._flush)
@@ -59,23 +59,23 @@ class Link(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Leave in the socket what arrives until ``resume_reading``."""
-        if self._is_open:
+        if self.is_open:
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Read on."""
-        if self._is_open:
+        if self.is_open:
             self._transport.resume_reading()
 
     def close(self) -> None:
         """Write what waits, then end."""
-        if self._is_open:
+        if self.is_open:
             self._flush()
             self._transport.close()
 
     def abort(self) -> None:
         """End at once."""
-        if self._is_open:
+        if self.is_open:
             self._transport.abort()
 
     # ------------------------------------------------- called by the transport
@@ -83,7 +83,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self._transport.set_write_buffer_limits(HIGH_WATER)
-        self._is_open = True
+        self.is_open = True
 
     def data_received(self, data: bytes) -> None:
         received = self._received
@@ -109,7 +109,7 @@ class Link(asyncio.Protocol):
         self._owner.on_crowded(self, False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_open = False
+        self.is_open = False
         self._out.clear()
         self._owner.on_lost(self)
 
@@ -117,5 +117,5 @@ class Link(asyncio.Protocol):
 
     def _flush(self) -> None:
         out, self._out, self._queued = self._out, [], 0
-        if out and self._is_open:
+        if out and self.is_open:
             self._transport.write(b"".join(out))

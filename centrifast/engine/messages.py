@@ -4,7 +4,7 @@ A request carries a number, and its answer the same one. Answers and events shar
 event that a request caused comes before its answer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -105,6 +105,21 @@ class ReadStats(Message, frozen=True, tag=11):
     channel: str
 
 
+class Call(Message, frozen=True, tag=12):
+    """``Controller.call``."""
+
+    id: int
+    name: str
+    data: bytes
+
+
+class CallAnswered(Message, frozen=True, tag=13):
+    """Answer to ``OnCall``; None from a worker that can not carry out anything (yet, or any more)."""
+
+    id: int
+    data: bytes | None
+
+
 Request = (
     Subscribe
     | Unsubscribe
@@ -117,7 +132,9 @@ Request = (
     | RemovePresence
     | ReadPresence
     | ReadStats
+    | Call
 )
+Said = Request | CallAnswered
 
 # ------------------------------------------------------------------ from the supervisor
 
@@ -163,6 +180,13 @@ class Refused(Message, frozen=True, tag=26):
     code: int
 
 
+class Called(Message, frozen=True, tag=27):
+    """Answer to ``Call``: those of the other workers."""
+
+    id: int
+    answers: Sequence[bytes]
+
+
 class OnPublication(Message, frozen=True, tag=31):
     """``BrokerEvents.on_publication``."""
 
@@ -186,10 +210,18 @@ class OnLeave(Message, frozen=True, tag=33):
     info: ClientInfo
 
 
-Answer = Done | Published | HistoryRead | PresenceRead | StatsRead | Refused
-Event = OnPublication | OnJoin | OnLeave
+class OnCall(Message, frozen=True, tag=34):
+    """``NodeCalls.on_call``; *id* is the supervisor's."""
+
+    id: int
+    name: str
+    data: bytes
+
+
+Answer = Done | Published | HistoryRead | PresenceRead | StatsRead | Refused | Called
+Event = OnPublication | OnJoin | OnLeave | OnCall
 Told = Answer | Event
 
 encode = msgspec.msgpack.Encoder().encode
-decode_request = msgspec.msgpack.Decoder(Request).decode
+decode_said = msgspec.msgpack.Decoder(Said).decode
 decode_told = msgspec.msgpack.Decoder(Told).decode

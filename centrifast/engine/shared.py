@@ -5,22 +5,28 @@ effect as it was done. An event that a request caused is delivered before the re
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from centrifast import eager
 from centrifast.clock import Clock, TimerHandle
 from centrifast.engine.contract import (
     BrokerEvents,
     History,
     HistoryFilter,
     HistoryOptions,
+    NodeCalls,
     PublishOptions,
     PublishResult,
 )
 from centrifast.engine.link import Link
 from centrifast.engine.messages import (
     AddPresence,
+    Call,
+    CallAnswered,
+    Called,
     HistoryRead,
+    OnCall,
     OnJoin,
     OnLeave,
     OnPublication,
@@ -59,6 +65,8 @@ class EngineLink:
         self._clock = clock
         self._on_lost = on_lost
         self._events: BrokerEvents | None = None
+        self._calls: NodeCalls | None = None
+        self._running: set[asyncio.Task[None]] = set()  # calls of other workers
         self._link: Link | None = None
         self._number = 0
         self._waiting: dict[int, tuple[asyncio.Future[Any], float]] = {}  # in the order of their deadlines
@@ -72,6 +80,10 @@ class EngineLink:
     def listen(self, events: BrokerEvents) -> None:
         """Deliver to *events* from here on."""
         self._events = events
+
+    def take_calls(self, calls: NodeCalls) -> None:
+        """Have *calls* carry out what other workers ask for from here on."""
+        self._calls = calls
 
     async def ask(self, make: Callable[[int], Request]) -> Any:
         """Send a request, given its number, and wait for the answer.
@@ -97,7 +109,9 @@ class EngineLink:
 
     def close(self) -> None:
         """Let go of the supervisor; no event follows."""
-        self._events = None
+        self._events = self._calls = None
+        for task in self._running:
+            task.cancel()
         link, self._link = self._link, None
         if link is not None:
             link.close()
@@ -117,6 +131,11 @@ class EngineLink:
         elif isinstance(told, OnLeave):
             if self._events is not None:
                 self._events.on_leave(told.channel, told.info)
+        elif isinstance(told, OnCall):
+            task = eager.start(self._carry_out(told))
+            if task is not None:
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
         else:
             waiting = self._waiting.get(told.id)
             if waiting is None or waiting[0].done():
@@ -137,6 +156,11 @@ class EngineLink:
             self._on_lost()
 
     # -------------------------------------------------------------- inside
+
+    async def _carry_out(self, call: OnCall) -> None:
+        answer = await self._calls.on_call(call.name, call.data) if self._calls is not None else None
+        if self._link is not None:
+            self._link.send(encode(CallAnswered(call.id, answer)))
 
     def _end_requests(self) -> None:
         if self._timer is not None:
@@ -236,3 +260,22 @@ class SharedPresence:
         """See ``PresenceManager.stats``."""
         answer: StatsRead = await self._link.ask(lambda number: ReadStats(number, channel))
         return answer.stats
+
+
+class SharedController:
+    """``contract.Controller`` between the workers of a supervisor."""
+
+    def __init__(self, link: EngineLink) -> None:
+        self._link = link
+
+    async def start(self, calls: NodeCalls) -> None:
+        """Have *calls* asked from here on; the link is open already."""
+        self._link.take_calls(calls)
+
+    async def close(self) -> None:
+        """The broker's half closes the link."""
+
+    async def call(self, name: str, data: bytes) -> Sequence[bytes]:
+        """See ``Controller.call``."""
+        answer: Called = await self._link.ask(lambda number: Call(number, name, data))
+        return answer.answers

@@ -9,7 +9,7 @@ import pytest
 from centrifast.engine.contract import Engine, HistoryOptions, PublishOptions
 from centrifast.engine.host import EngineHost, at_once
 from centrifast.engine.link import Link
-from centrifast.engine.shared import EngineLink, SharedBroker, SharedPresence
+from centrifast.engine.shared import EngineLink, SharedBroker, SharedController, SharedPresence
 from centrifast.model import ClientInfo
 from tests.contract.test_broker import Recorder
 from tests.engine.linked import join, memory_engine
@@ -28,6 +28,7 @@ class Worker:
         self.lost = asyncio.Event()
         self.link = EngineLink(FakeClock(), self.lost.set)
         self.broker, self.presence = SharedBroker(self.link), SharedPresence(self.link)
+        self.controller = SharedController(self.link)
 
     async def settle(self) -> None:
         """Wait until everything said to this worker so far has arrived."""
@@ -174,6 +175,98 @@ def test_a_worker_that_goes_while_it_does_not_keep_up_lets_the_others_go_on() ->
         bench.host.on_crowded(second, True)
         second.abort()
         assert (await bench.one.presence.stats("news")).num_clients == 0
+
+    run(test)
+
+
+class Calls:
+    """Answers with its name once it may."""
+
+    def __init__(self, name: bytes, *, at_once: bool = True) -> None:
+        self.name = name
+        self.asked: list[tuple[str, bytes]] = []
+        self.may_answer = asyncio.Event()
+        self.was_asked = asyncio.Event()
+        if at_once:
+            self.may_answer.set()
+
+    async def on_call(self, name: str, data: bytes) -> bytes:
+        self.asked.append((name, data))
+        self.was_asked.set()
+        await self.may_answer.wait()
+        return self.name
+
+
+def test_a_call_is_carried_out_by_all_others_and_answered_by_them() -> None:
+    async def test(bench: Bench) -> None:
+        three = Worker()
+        await join(bench.host, three.link)
+        calls = {b"one": bench.one, b"two": bench.two, b"three": three}
+        carried_out = {name: Calls(name) for name in calls}
+        for name, worker in calls.items():
+            await worker.controller.start(carried_out[name])
+        answers = await bench.one.controller.call("disconnect", b"42")
+        assert sorted(answers) == [b"three", b"two"]
+        assert carried_out[b"two"].asked == carried_out[b"three"].asked == [("disconnect", b"42")]
+        assert carried_out[b"one"].asked == []
+        three.link.close()
+
+    run(test)
+
+
+def test_who_is_alone_is_answered_by_nobody() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.kill(bench.two)
+        assert await bench.one.controller.call("info", b"") == []
+
+    run(test)
+
+
+def test_who_does_not_take_calls_does_not_answer() -> None:
+    async def test(bench: Bench) -> None:
+        assert await bench.one.controller.call("info", b"") == []
+
+    run(test)
+
+
+def test_a_worker_that_goes_while_it_is_asked_is_not_waited_for() -> None:
+    async def test(bench: Bench) -> None:
+        calls = Calls(b"two", at_once=False)
+        await bench.two.controller.start(calls)
+        asked = asyncio.ensure_future(bench.one.controller.call("info", b""))
+        await calls.was_asked.wait()
+        await bench.kill(bench.two)
+        assert await asked == []
+        assert bench.host._calls == {}
+
+    run(test)
+
+
+def test_a_caller_that_goes_is_not_answered() -> None:
+    async def test(bench: Bench) -> None:
+        calls = Calls(b"two", at_once=False)
+        await bench.two.controller.start(calls)
+        asked = asyncio.ensure_future(bench.one.controller.call("info", b""))
+        await calls.was_asked.wait()
+        await bench.kill(bench.one)
+        with pytest.raises(ConnectionError):
+            await asked
+        calls.may_answer.set()
+        await bench.two.settle()
+        await bench.two.settle()
+        assert bench.host._calls == {}
+
+    run(test)
+
+
+def test_two_workers_may_call_each_other() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.one.controller.start(Calls(b"one"))
+        await bench.two.controller.start(Calls(b"two"))
+        one, two = await asyncio.gather(
+            bench.one.controller.call("a", b""), bench.two.controller.call("b", b"")
+        )
+        assert (list(one), list(two)) == ([b"two"], [b"one"])
 
     run(test)
 
