@@ -27,6 +27,7 @@ from centrifast.node import Node
 from centrifast.protocol.json_codec import JsonCodec
 from centrifast.protocol.protobuf_codec import ProtobufCodec
 from centrifast.protocol.wire import Encoding
+from centrifast.server.acceptor import Acceptor
 from centrifast.server.listeners import (
     Address,
     ListenError,
@@ -91,7 +92,7 @@ class Server:
         )
         self._echo = EchoEndpoint(self._settings, Variant("echo", TEXT, b"", b"", b""))
         self._doors: list[FrontDoor] = []
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[Acceptor] = []
         self._is_stopping = False
         self.status = "starting"
         """What is served where, for systemd."""
@@ -156,7 +157,7 @@ class Server:
         self._doors.append(door)
         sockets = passed or open_sockets(address, reuse_port=self._config.http_server.reuse_port)
         places = dict.fromkeys(map(place_of, sockets))
-        self._listeners += await listen(door, sockets, tls)
+        self._listeners += listen(door, sockets, tls, self._clock)
         for place in places if passed else (address,):
             log_start(routes.names, place)
         self.status = f"serving on {', '.join(map(str, places))}"

@@ -55,8 +55,7 @@ def raise_descriptor_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    settings = FrontDoorSettings(descriptor_limit=hard)
-    connections = max(0, settings.descriptor_limit - settings.descriptor_reserve)
+    connections = FrontDoorSettings(descriptor_limit=hard).descriptor_ceiling
     log.info("descriptor limit", limit=hard, was=soft, connections=connections)
     if hard < DESCRIPTORS_WARNING:
         log.warn(

@@ -9,15 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from centrifast import log
+from centrifast.clock import Clock
 from centrifast.config.schema_server import HttpServerConfig
 from centrifast.config.schema_tls import TlsConfig
+from centrifast.server.acceptor import Acceptor
 from centrifast.systemd import PassedSocket
 
 BACKLOG = 4096
 """Connections the kernel keeps ready; clients beyond, all coming back at once, wait for a retransmission."""
-
-TLS_HANDSHAKE_TIMEOUT = 10.0
-"""Seconds, as for the head of a request."""
 
 
 class ListenError(OSError):
@@ -203,18 +202,14 @@ def place_of(opened: socket.socket) -> Address:
     return Address("" if host in ("0.0.0.0", "::") else host, port)
 
 
-async def serve(
+def serve(
     door: Callable[[], asyncio.Protocol],
     sockets: Sequence[socket.socket],
-    tls: ssl.SSLContext | None = None,
-) -> list[asyncio.Server]:
-    """Accept connections on *sockets*, which the servers own from here on."""
-    loop = asyncio.get_running_loop()
-    timeout = TLS_HANDSHAKE_TIMEOUT if tls is not None else None
-    return [
-        await loop.create_server(door, sock=opened, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=timeout)
-        for opened in sockets
-    ]
+    tls: ssl.SSLContext | None,
+    clock: Clock,
+) -> list[Acceptor]:
+    """Accept connections on *sockets*, which the acceptors own from here on."""
+    return [Acceptor(opened, door, tls, clock) for opened in sockets]
 
 
 def log_start(names: Sequence[str], address: Address) -> None:

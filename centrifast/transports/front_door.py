@@ -15,6 +15,7 @@ from centrifast.metrics.vector import UNKNOWN, Vector
 from centrifast.protocol.http1 import Request, Response
 from centrifast.server.routes import Routes, UpgradeHandler, UpgradeRefusal
 from centrifast.transports.http_connection import SWEEP_PERIOD, HttpConnection
+from centrifast.transports.refusal import Refusals
 
 __all__ = ["FrontDoor", "FrontDoorSettings", "UpgradeHandler", "UpgradeRefusal"]
 
@@ -37,7 +38,12 @@ class FrontDoorSettings:
     write_timeout: float = 10.0
     descriptor_limit: int = field(default_factory=soft_descriptor_limit)
     descriptor_reserve: int = 64
-    """Descriptors left for the engine, log files and outgoing calls."""
+    """Descriptors left for the engine, log files and outgoing calls; an eighth of all where there are few."""
+
+    @property
+    def descriptor_ceiling(self) -> int:
+        """The lowest descriptor that no connection gets."""
+        return self.descriptor_limit - min(self.descriptor_reserve, self.descriptor_limit // 8)
 
 
 class FrontDoor:
@@ -59,7 +65,8 @@ class FrontDoor:
         self.handlers: set[asyncio.Task[Response]] = set()
         self._clock = clock
         self._sweep_timer: TimerHandle | None = None
-        self._descriptor_ceiling = settings.descriptor_limit - settings.descriptor_reserve
+        self._refusals = Refusals()
+        self._descriptor_ceiling = settings.descriptor_ceiling
         self._next_refusal_log = 0.0
 
     def __call__(self) -> HttpConnection:
@@ -76,6 +83,8 @@ class FrontDoor:
         self.draining = True
         for connection in list(self.connections):
             connection.abort()
+        for transport in self._refusals:
+            transport.abort()
         handlers = list(self.handlers)
         for task in handlers:
             task.cancel()
@@ -83,6 +92,11 @@ class FrontDoor:
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
             self._sweep_timer = None
+
+    @property
+    def refused(self) -> int:
+        """Connections that are being told that they were not admitted."""
+        return len(self._refusals)
 
     def admit(self, connection: HttpConnection, transport: asyncio.Transport) -> bool:
         """Count a connection in, unless it is to be refused."""
@@ -95,6 +109,12 @@ class FrontDoor:
             self._tick()
         self.connections.add(connection)
         return True
+
+    def refuse(self, transport: asyncio.Transport) -> None:
+        """Tell a connection that was not admitted."""
+        if self._sweep_timer is None:
+            self._tick()
+        self._refusals.refuse(transport, self.now)
 
     def count(self, request: Request | None, status: int) -> None:
         """Note an answer, to None where there was no readable request."""
@@ -111,7 +131,11 @@ class FrontDoor:
         now = self._clock.monotonic()
         if now >= self._next_refusal_log:
             self._next_refusal_log = now + REFUSAL_LOG_PERIOD
-            log.warn("connections refused: out of descriptors", limit=self.settings.descriptor_limit)
+            log.warn(
+                "connections refused: out of descriptors",
+                limit=self.settings.descriptor_limit,
+                hint="raise the hard limit of open files (ulimit -Hn, LimitNOFILE=)",
+            )
 
     def _tick(self) -> None:
         self.now = self._clock.monotonic()
@@ -119,9 +143,10 @@ class FrontDoor:
         self._sweep_timer = self._clock.call_later(SWEEP_PERIOD, self._sweep)
 
     def _sweep(self) -> None:
-        if not self.connections:
+        if not self.connections and not self._refusals:
             self._sweep_timer = None
             return
         self._tick()
+        self._refusals.check_timeout(self.now)
         for connection in list(self.connections):
             connection.check_timeout(self.now)

@@ -12,6 +12,7 @@ import uvloop
 
 from centrifast.clock import Clock
 from centrifast.protocol.http1 import Request, Response
+from centrifast.server.listeners import Address, open_sockets, serve
 from centrifast.server.routes import Routes
 from centrifast.transports.front_door import FrontDoor, FrontDoorSettings
 from tests.fakes import FakeClock
@@ -97,18 +98,19 @@ async def serving(
     routes: Routes, clock: Clock | None = None, settings: FrontDoorSettings | None = None
 ) -> AsyncIterator[Served]:
     """Serve *routes*; at the end no connection may be left."""
-    door = FrontDoor(routes, settings or FrontDoorSettings(), clock or FakeClock())
-    server = await asyncio.get_running_loop().create_server(door, "127.0.0.1", 0)
-    served = Served(door, server.sockets[0].getsockname()[1])
+    clock = clock or FakeClock()
+    door = FrontDoor(routes, settings or FrontDoorSettings(), clock)
+    sockets = open_sockets(Address("127.0.0.1", 0))
+    served = Served(door, sockets[0].getsockname()[1])
+    (acceptor,) = serve(door, sockets, None, clock)
     try:
         yield served
     finally:
-        server.close()
+        acceptor.close()
         for peer in served.peers:
             await peer.close()
         await door.close()
-        await until(lambda: not door.connections)
-        await server.wait_closed()
+        await until(lambda: not door.connections and not door.refused)
 
 
 async def echo(request: Request) -> Response:

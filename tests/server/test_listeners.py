@@ -209,10 +209,11 @@ async def ask_over_tls(
 ) -> bytes:
     routes = Routes()
     routes.add("/echo", "echo", echo)
-    door = FrontDoor(routes, FrontDoorSettings(), FakeClock())
+    clock = FakeClock()
+    door = FrontDoor(routes, FrontDoorSettings(), clock)
     sockets = open_sockets(LOCAL)
     port = sockets[0].getsockname()[1]
-    servers = await serve(door, sockets, make_tls_context(config, "tls"))
+    acceptors = serve(door, sockets, make_tls_context(config, "tls"), clock)
     try:
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", port, ssl=client, server_hostname="localhost"
@@ -222,8 +223,8 @@ async def ask_over_tls(
         writer.close()
         return answer
     finally:
-        for server in servers:
-            server.close()
+        for acceptor in acceptors:
+            acceptor.close()
         await door.close()
         await until(lambda: not door.connections)
 

@@ -5,19 +5,16 @@ import resource
 import pytest
 
 from centrifast.protocol.http1 import Request, Response
+from centrifast.server.acceptor import UNAVAILABLE
 from centrifast.server.routes import Routes
 from centrifast.transports.front_door import REFUSAL_LOG_PERIOD, FrontDoorSettings, soft_descriptor_limit
 from centrifast.transports.http_connection import SWEEP_PERIOD
+from centrifast.transports.refusal import LINGER_TIMEOUT
 from tests.fakes import FakeClock
 from tests.server.http_peer import echo, get, run, serving, until
 
-FULL = FrontDoorSettings(descriptor_limit=64, descriptor_reserve=64)
+FULL = FrontDoorSettings(descriptor_limit=0)
 """No descriptor is left for anybody."""
-
-UNAVAILABLE = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 19\r\n"
-    b"Connection: close\r\n\r\nService Unavailable"
-)
 
 
 def echo_routes() -> Routes:
@@ -31,16 +28,26 @@ def test_connections_beyond_the_descriptors_are_refused(caplog: pytest.LogCaptur
         clock = FakeClock()
         async with serving(echo_routes(), clock, FULL) as served:
             for _ in range(3):
-                assert await (await served.connect()).rest() == UNAVAILABLE
+                peer = await served.connect()
+                assert await peer.rest() == UNAVAILABLE
+                await peer.close()
             assert len(caplog.records) == 1
             clock.advance(REFUSAL_LOG_PERIOD)
             assert await (await served.connect()).rest() == UNAVAILABLE
             assert len(caplog.records) == 2
             assert not served.door.connections
+            clock.advance(LINGER_TIMEOUT + SWEEP_PERIOD)
+            await until(lambda: served.door.refused == 0)
+            clock.advance(SWEEP_PERIOD)
             assert clock.timers == 0
 
     run(scenario())
     assert caplog.records[0].getMessage() == "connections refused: out of descriptors"
+
+
+@pytest.mark.parametrize(("limit", "ceiling"), [(20_000, 19_936), (512, 448), (256, 224), (64, 56), (0, 0)])
+def test_some_descriptors_are_kept_and_few_of_few(limit: int, ceiling: int) -> None:
+    assert FrontDoorSettings(descriptor_limit=limit).descriptor_ceiling == ceiling
 
 
 def test_the_limit_is_the_one_of_the_process() -> None:

@@ -6,11 +6,11 @@ from centrifast.protocol.http1 import Request, Response
 from centrifast.server.routes import Routes, UpgradeRefusal
 from centrifast.transports.front_door import FrontDoorSettings
 from centrifast.transports.http_connection import (
-    LINGER_TIMEOUT,
     READ_AHEAD_LIMIT,
     REQUESTS_PER_TURN,
     SWEEP_PERIOD,
 )
+from centrifast.transports.refusal import LINGER_TIMEOUT
 from tests.fakes import FakeClock
 from tests.server.http_peer import Answer, Peer, echo, get, post, run, serving, until, upgrade
 
