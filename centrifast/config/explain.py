@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from centrifast.config.environment import PREFIXES
 from centrifast.config.error import ConfigError
@@ -43,7 +44,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The facts about one option, ready to be shown; secrets are masked."""
+    """The facts about one option, ready to be shown; secrets are masked, items have their names in the path."""
 
     path: str
     meaning: str
@@ -70,7 +71,7 @@ def explain(key: str, loaded: LoadedConfig) -> Explanation:
     option, facts = place.option, place.option.facts
     is_value = option.section is None
     return Explanation(
-        path=place.path,
+        path=with_names(place.path, loaded.config) if place.is_real else place.path,
         meaning=facts.help,
         type=option.kind.value,
         unit=facts.unit or "",
@@ -147,6 +148,16 @@ def find_in_any_item(place: Place, rest: str) -> Place | None:
     assert place.option.section is not None
     start = f"{place.variables}_<NAME>_" if place.option.is_named_list and place.variables else ""
     return find_in(place.option.section(), rest, f"{place.path}[].", start, place.support, is_real=False)
+
+
+def with_names(path: str, config: Config) -> str:
+    """Write a path with the names of items in place of their numbers."""
+    value: Any = config
+    parts = []
+    for part in path.split("."):
+        value = value[int(part[1:-1])] if part.startswith("[") else getattr(value, part)
+        parts.append((getattr(value, "name", "") or part) if part.startswith("[") else part)
+    return ".".join(parts)
 
 
 def bounds_of(option: Option) -> Iterator[str]:

@@ -62,8 +62,9 @@ def test_items_are_found_by_name_and_by_place(loaded: LoadedConfig) -> None:
     by_name = explain("channel.namespaces.chat.history_size", loaded)
     assert by_name == explain("channel.namespaces[0].history_size", loaded)
     assert by_name == explain("Channel.Namespaces.[0].History_Size", loaded)
-    assert (by_name.value, by_name.path) == (5, "channel.namespaces.[0].history_size")
+    assert (by_name.value, by_name.path) == (5, "channel.namespaces.chat.history_size")
     assert by_name.variables[0] == "CENTRIFAST_CHANNEL_NAMESPACES_CHAT_HISTORY_SIZE"
+    assert explain("channel.namespaces[1]", loaded).path == "channel.namespaces.my.news"
     with_dot = explain("channel.namespaces.my.news.presence", loaded)
     assert with_dot.value is True
     assert with_dot.source == "variable CENTRIFUGO_CHANNEL_NAMESPACES_MY_NEWS_PRESENCE"
