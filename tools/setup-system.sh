@@ -24,6 +24,7 @@ if [[ ${1:-build} == test ]]; then
     need systemd-analyze systemd
     need zsh zsh
     need fish fish
+    need promtool prometheus
 fi
 ((${#missing[@]})) || exit 0
 
@@ -41,4 +42,11 @@ if ((EUID != 0)); then
 fi
 echo "installing ${missing[*]}"
 "${sudo[@]}" apt-get update -qq
+# Only the programs are wanted: no service of theirs (nginx, prometheus) may start and take its port.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+    trap '"${sudo[@]}" rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee "$policy" >/dev/null
+    "${sudo[@]}" chmod 755 "$policy"
+fi
 DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq "${missing[@]}" >/dev/null
