@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.integration.daemon import eventually
 from tests.raw_websocket import RawWebSocket
 from tests.server_process import BASE_CONFIG, ServerProcess, free_port
 
@@ -141,7 +142,7 @@ def test_the_soft_descriptor_limit_is_raised_and_named(server: ServerProcess) ->
     match = re.search(r"Max open files\s+(\d+)\s+(\d+)", limits)
     assert match is not None
     assert match[1] == match[2]
-    assert "descriptor limit" in server.log()
+    eventually(lambda: "descriptor limit" in server.log(), "a line about it")
 
 
 def test_out_of_descriptors_existing_connections_are_served_and_new_ones_get_503(tmp_path: Path) -> None:
@@ -174,7 +175,8 @@ def test_out_of_descriptors_existing_connections_are_served_and_new_ones_get_503
         server.publish("news", "still here")
         assert client.push()["pub"]["data"] == "still here"
         assert sum(process.cpu_times()[:2]) - before < 5, "it spins"
-        assert server.log().count("connections refused: out of descriptors") == 1
+        refusals = "connections refused: out of descriptors"
+        assert eventually(lambda: server.log().count(refusals), "a line about it") == 1
 
 
 def test_ipv6_is_served_on_the_same_port(server: ServerProcess) -> None:
