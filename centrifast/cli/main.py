@@ -14,6 +14,7 @@ from centrifast.cli.config import config_group
 from centrifast.cli.configdoc import configdoc
 from centrifast.cli.defaultconfig import defaultconfig
 from centrifast.cli.defaultenv import defaultenv
+from centrifast.cli.doctor import doctor
 from centrifast.cli.genconfig import genconfig
 from centrifast.cli.gensubtoken import gensubtoken
 from centrifast.cli.gentoken import gentoken
@@ -21,6 +22,7 @@ from centrifast.cli.healthcheck import healthcheck
 from centrifast.cli.help import help_command
 from centrifast.cli.tail import tail
 from centrifast.cli.token_explain import token_group
+from centrifast.cli.top import top
 from centrifast.cli.version import version
 
 
@@ -58,6 +60,7 @@ for command in (
     configdoc,
     defaultconfig,
     defaultenv,
+    doctor,
     genconfig,
     gensubtoken,
     gentoken,
@@ -65,6 +68,7 @@ for command in (
     help_command,
     tail,
     token_group,
+    top,
     version,
 ):
     cli.add_command(command)

@@ -8,7 +8,7 @@ from centrifast.doctor.finding import Finding, Level
 WIDTH = 110
 """Columns of a line; commands are never broken."""
 
-NAME_WIDTH = 24
+NAME_WIDTH = 30
 
 
 def lines_of(finding: Finding) -> Iterator[str]:

@@ -5,13 +5,13 @@ from centrifast.doctor.report import WIDTH, lines_of, summary, value_of
 
 
 def test_a_good_finding_is_one_line() -> None:
-    assert list(lines_of(ok("cpu", "4 cores"))) == ["OK      cpu                     4 cores"]
+    assert list(lines_of(ok("cpu", "4 cores"))) == ["OK      cpu                           4 cores"]
 
 
 def test_a_bad_finding_says_what_is_needed_and_what_mends_it() -> None:
     lines = list(lines_of(fail("descriptors", "1,024", "10,100", "ulimit -n 10100", "a {\n    b\n}")))
     assert lines == [
-        "FAIL    descriptors             1,024",
+        "FAIL    descriptors                   1,024",
         "        needed: 10,100",
         "        mend:   ulimit -n 10100",
         "        mend:   a {",
