@@ -23,7 +23,6 @@ from centrifast.cli.help import help_command
 from centrifast.cli.tail import tail
 from centrifast.cli.token_explain import token_group
 from centrifast.cli.top import top
-from centrifast.cli.top import top
 from centrifast.cli.version import version
 
 
@@ -69,7 +68,6 @@ for command in (
     help_command,
     tail,
     token_group,
-    top,
     top,
     version,
 ):
