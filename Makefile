@@ -60,6 +60,7 @@ format: build
 
 docs: build
 	$(BIN)/python -m tools.reference_codes
+	$(BIN)/python -m tools.reference_metrics
 	$(BIN)/python -m tools.reference_openapi
 	$(BIN)/python -m centrifast configdoc -m > docs/reference/config.md
 	$(BIN)/python -m centrifast configdoc --json-schema > docs/reference/config.schema.json

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from centrifast.metrics.registry import FAMILIES, Family, Kind
+from tools.reference_metrics import PAGE, page
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -34,3 +35,7 @@ def test_what_is_labelled_by_transport_and_frame_has_an_empty_namespace_too() ->
         Kind.GAUGE,
         ("transport", "accept_protocol", "client_name", "client_version"),
     )
+
+
+def test_the_committed_page_is_current() -> None:
+    assert PAGE.read_text() == page(), "run: python -m tools.reference_metrics"
