@@ -155,4 +155,6 @@ class ClientConfig:
         "Disconnects for failed connects of unidirectional clients.",
         support=Support.ACCEPTED,
     )
-    proxy: ClientProxyConfig = section(ClientProxyConfig, "Calls to the application backend.")
+    proxy: ClientProxyConfig = section(
+        ClientProxyConfig, "Calls to the application backend.", support=Support.ACCEPTED
+    )
