@@ -77,7 +77,7 @@ class Checkup:
 
     def _machine(self, config: Config, connections: int) -> Iterator[Finding]:
         self.progress(f"looking at the machine, for {connections:,} connections")
-        pid = files.read_server_pid(config.pid_file)
+        pid = files.read_server_pid(config.pid_file) or ports.server_pid(config)
         limits = descriptors.read_descriptors(self.machine, pid)
         yield from descriptors.check_descriptors(limits, connections)
         kernel = network.read_network(self.machine, resource.getpagesize())

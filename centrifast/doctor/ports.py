@@ -15,6 +15,18 @@ TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """A process that listens: its id, its name, the begin of its command line."""
+
+    pid: int
+    name: str
+    line: str
+
+    def __str__(self) -> str:
+        return f"{self.name}, process {self.pid} ({self.line})"
+
+
+@dataclass(frozen=True, slots=True)
 class PortFacts:
     """Whether an address can be listened on; if not, who is there."""
 
@@ -49,7 +61,9 @@ def read_port(config: Config, address: Address) -> PortFacts:
             return PortFacts(address, str(error), is_root=is_root)
         healthy = _answers(config, address, config.health.handler_prefix or "/", 200, b"{}")
         websocket = _answers(config, address, config.websocket.handler_prefix, 400, b"Bad Request")
-        return PortFacts(address, str(error), True, healthy, websocket, _owner(address.port), is_root)
+        owner = owner_of(address.port)
+        name = "" if owner is None else str(owner)
+        return PortFacts(address, str(error), True, healthy, websocket, name, is_root)
     except OSError as error:  # a host name that can not be resolved
         return PortFacts(address, f"can not listen on {address}: {error}", is_root=is_root)
     return PortFacts(address, is_root=is_root)
@@ -68,8 +82,8 @@ def _answers(config: Config, address: Address, path: str, status: int, body: byt
     return False
 
 
-def _owner(port: int) -> str:
-    """Name the process that listens; empty if that can not be seen, as for processes of other users."""
+def owner_of(port: int) -> Owner | None:
+    """Find the process that listens; None if that can not be seen, as for processes of other users."""
     import psutil  # only here: it takes its time to load
 
     with suppress(psutil.Error, OSError):
@@ -83,9 +97,14 @@ def _owner(port: int) -> str:
             ):
                 continue
             process = psutil.Process(connection.pid)
-            line = " ".join(process.cmdline()[:4])
-            return f"{process.name()}, process {connection.pid} ({line})"
-    return ""
+            return Owner(connection.pid, process.name(), " ".join(process.cmdline()[:4]))
+    return None
+
+
+def server_pid(config: Config) -> int | None:
+    """Return the process id of a running server by its port, None if there is none."""
+    owner = owner_of(config.http_server.port)
+    return owner.pid if owner is not None and "centrifast" in owner.line else None
 
 
 def check_port(facts: PortFacts) -> Finding:

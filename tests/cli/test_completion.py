@@ -76,6 +76,15 @@ def test_bash_completes_flags(environment: dict[str, str], directory: Path) -> N
     assert "--http_server.port" in in_bash(environment, directory, "centrifast", "--http_server.")
 
 
+def test_bash_completes_option_paths(environment: dict[str, str], directory: Path) -> None:
+    words = ("centrifast", "config", "explain", "client.ping_")
+    assert in_bash(environment, directory, *words) == ["client.ping_interval"]
+
+
+def test_bash_completes_commands_of_a_group(environment: dict[str, str], directory: Path) -> None:
+    assert in_bash(environment, directory, "centrifast", "token", "") == ["explain"]
+
+
 def test_bash_completes_shells(environment: dict[str, str], directory: Path) -> None:
     assert in_bash(environment, directory, "centrifast", "completion", "") == ["bash", "zsh", "fish"]
 
@@ -89,6 +98,18 @@ def test_zsh_completes_commands(environment: dict[str, str], directory: Path) ->
         "registered for centrifast",
     ]
     assert lines[0].startswith("checkconfig:Check the configuration")
+
+
+def test_zsh_completes_option_paths(environment: dict[str, str], directory: Path) -> None:
+    words = ("centrifast", "config", "explain", "client.ping_")
+    first, *_ = ask(["zsh", "-f", "-c", ZSH, "zsh", *words], environment, directory / "zsh")
+    assert first.startswith("client.ping_interval:Period of pings")
+
+
+def test_fish_completes_option_paths(environment: dict[str, str], directory: Path) -> None:
+    question = 'source "$SCRIPT"; complete -C "centrifast config explain client.ping_"'
+    (line,) = ask(["fish", "--no-config", "-c", question], environment, directory / "fish")
+    assert line.startswith("client.ping_interval\tPeriod of pings")
 
 
 def test_fish_completes_commands(environment: dict[str, str], directory: Path) -> None:

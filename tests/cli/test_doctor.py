@@ -93,9 +93,8 @@ def test_a_running_server_is_looked_at_from_outside(run: Run, directory: Path) -
 
 
 def test_the_limits_of_a_running_server_count(run: Run, directory: Path) -> None:
-    pid_file = str(directory / "pid")
-    with ServerProcess(directory, {"pid_file": pid_file}, descriptors=1024) as server:
-        write_config(directory, {"http_server": {"port": server.port}, "pid_file": pid_file})
+    with ServerProcess(directory, descriptors=1024) as server:
+        write_config(directory, {"http_server": {"port": server.port}})
         found = findings_of(run("doctor", "--connections", "10000", "--json").stdout)
         assert f"of the running server, process {server.pid}" in found["descriptor limit"]["seen"]
         assert found["descriptor limit"]["level"] == "FAIL"

@@ -1,6 +1,7 @@
 """The whole run, against made-up machines."""
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -46,6 +47,18 @@ def test_the_number_of_connections_comes_from_the_plan_the_configuration_or_a_de
     assert run(tmp_path, limited, connections=5)["fs.nr_open"].needed == "at least 105"
     assert run(tmp_path, limited)["fs.nr_open"].needed == "at least 177"
     assert run(tmp_path, {})["fs.nr_open"].needed == f"at least {CONNECTIONS + 100:,}"
+
+
+def test_the_limits_of_a_running_server_are_read(tmp_path: Path) -> None:
+    (tmp_path / "pid").write_text(str(os.getpid()))
+    limits = tmp_path / "made-up" / "proc" / str(os.getpid()) / "limits"
+    limits.parent.mkdir(parents=True)
+    limits.write_text("Max open files            1024                 1024                 files \n")
+    found = run(tmp_path, {"pid_file": str(tmp_path / "pid")})
+    assert (
+        found["descriptor limit"].seen
+        == f"soft 1,024, hard 1,024 (of the running server, process {os.getpid()})"
+    )
 
 
 def test_a_configuration_that_can_not_be_read_does_not_end_the_run(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from centrifast.doctor.finding import Level
-from centrifast.doctor.ports import PortFacts, addresses_of, check_port, read_port
+from centrifast.doctor.ports import PortFacts, addresses_of, check_port, read_port, server_pid
 from centrifast.server.listeners import Address
 from tests.config.building import config_of
 from tests.doctor.scripted_server import answering, http, scripted_server
@@ -54,6 +54,8 @@ def test_a_running_server_is_recognised(tmp_path: Path) -> None:
         assert (facts.in_use, facts.healthy, facts.serves_websocket) == (True, True, True)
         assert f"process {server.pid}" in facts.owner
         finding = check_port(facts)
+        assert server_pid(config_of({"http_server.port": server.port})) == server.pid
+    assert server_pid(config_of({"http_server.port": server.port})) is None
     assert finding.level is Level.OK
     assert "a running server is there: its health endpoint answers" in finding.seen
 
