@@ -71,9 +71,8 @@ class Server:
         json = Variant("json", TEXT, b"\n", b"{}", b"{}")
         protobuf = Variant("protobuf", BINARY, b"", b"\x00", b"\x00")
         self._hub = Hub(self._drain)
-        presence_ttl = max(
-            PRESENCE_TTL, 2 * config.client.presence_update_interval
-        )  # one refresh may be late
+        # One refresh may be late.
+        presence_ttl = max(PRESENCE_TTL, 2 * config.client.presence_update_interval)
         name = config.node.name or f"{socket.gethostname()}_{config.http_server.port}"
         self.node = Node(
             config,
@@ -94,11 +93,15 @@ class Server:
         self._doors: list[FrontDoor] = []
         self._listeners: list[Acceptor] = []
         self._is_stopping = False
-        self.status = "starting"
-        """What is served where, for systemd."""
+        self._places: list[Address] = []
         self._wheel_timer: TimerHandle | None = None
         self._wheel_due = 0.0
         self._trimmer = Trimmer(self._clock, self._settings)
+
+    @property
+    def status(self) -> str:
+        """Where it serves, in words."""
+        return f"serving on {', '.join(map(str, self._places))}"
 
     # ---------------------------------------------------------------- start
 
@@ -160,7 +163,7 @@ class Server:
         self._listeners += listen(door, sockets, tls, self._clock)
         for place in places if passed else (address,):
             log_start(routes.names, place)
-        self.status = f"serving on {', '.join(map(str, places))}"
+        self._places += places
 
     # ----------------------------------------------------------------- stop
 
