@@ -102,16 +102,15 @@ def closest(key: str) -> str:
     close = closest_sibling(section, name)
     if close:
         return key[: len(key) - len(name)] + close
+    if section and section not in known_paths():
+        near = difflib.get_close_matches(plain, known_paths(), 1, NEAR_PATH)
+        if near:
+            return near[0]
     below = [path for path in known_paths() if path.endswith(f".{plain}")]
-    elsewhere = [path for path in known_paths() if path.rpartition(".")[2] == name]
     if below and (section or len(below) <= FEW):
         return below[0]
-    if 0 < len(elsewhere) <= FEW:
-        return elsewhere[0]
-    if not section or section in known_paths():
-        return ""
-    near = difflib.get_close_matches(plain, known_paths(), 1, NEAR_PATH)
-    return near[0] if near else ""
+    elsewhere = [path for path in known_paths() if path.rpartition(".")[2] == name]
+    return elsewhere[0] if 0 < len(elsewhere) <= FEW else ""
 
 
 def closest_sibling(section: str, name: str) -> str:

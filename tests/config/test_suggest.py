@@ -19,6 +19,8 @@ from centrifast.config.suggest import (
         ("hmac_secret_key", "client.token.hmac_secret_key"),
         ("client.token.secret", "client.token.hmac_secret_key"),
         ("http_sever.port", "http_server.port"),
+        ("graphit.port", "graphite.port"),
+        ("chanel.namespaces.[0].presence", "channel.namespaces[].presence"),
         ("http_api.api_key", "http_api.key"),
         ("redis.address", "engine.redis.address"),
         ("engine.redis.addr", "engine.redis.address"),
