@@ -128,3 +128,9 @@ def test_unknown_variables_are_hints_also_when_strict(
         "(did you mean `CENTRIFUGO_CHANNEL_NAMESPACES_CHAT_PRESENCE`?)",
         "unknown variable `CENTRIFUGO_QQQQ`",
     ]
+
+
+def test_dotenv_is_for_the_server_alone(run: Run, directory: Path) -> None:
+    (directory / "config.json").write_text("{}")
+    (directory / ".env").write_text("CENTRIFUGO_HTTP_SERVER_PORT=many\n")
+    assert run("checkconfig").exit_code == 0

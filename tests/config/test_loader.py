@@ -304,6 +304,36 @@ def test_maps_of_texts_refer_to_variables(loaded: Load) -> None:
         loaded(tree)
 
 
+def test_references_are_for_maps_only(loaded: Load) -> None:
+    text = "${CENTRIFUGO_VAR_KEY}"
+    config = loaded(
+        {"http_api": {"key": text}}, {"CENTRIFUGO_VAR_KEY": "k", "CENTRIFUGO_NODE_NAME": text}
+    ).config
+    assert (config.http_api.key, config.node.name) == (text, text)
+
+
+def test_a_port_of_ours_is_an_option_although_kubernetes_sets_such_names(loaded: Load) -> None:
+    environ = {
+        "CENTRIFUGO_HTTP_SERVER_PORT": "9000",
+        "CENTRIFUGO_PORT": "tcp://10.0.0.1:8000",
+        "CENTRIFUGO_PORT_8000_TCP_ADDR": "10.0.0.1",
+        "CENTRIFUGO_SERVICE_PORT": "8000",
+    }
+    result = loaded({}, environ)
+    assert result.config.http_server.port == 9000
+    assert (result.unknown_env, result.warnings) == ((), ())
+
+
+def test_both_prefixes_of_one_item_are_warned_about(loaded: Load) -> None:
+    environ = {
+        "CENTRIFUGO_CHANNEL_NAMESPACES_CHAT_HISTORY_SIZE": "1",
+        "CENTRIFAST_CHANNEL_NAMESPACES_CHAT_HISTORY_SIZE": "2",
+    }
+    result = loaded({"channel": {"namespaces": [{"name": "chat"}]}}, environ)
+    assert result.config.channel.namespaces[0].history_size == 2
+    assert "CENTRIFAST_CHANNEL_NAMESPACES_CHAT_HISTORY_SIZE is used" in result.warnings[0]
+
+
 @pytest.mark.parametrize("value", ['[{"key": "a", "value": "b"}]', "a=b", '{"a": 1}'])
 def test_a_map_in_a_variable_is_an_object_of_texts(value: str, loaded: Load) -> None:
     with pytest.raises(ConfigError, match=r"^CENTRIFUGO_RPC_PROXY_HTTP_STATIC_HEADERS: "):
