@@ -63,7 +63,7 @@ def test_start_reload_and_stop_are_told(address: str, manager: Manager, tmp_path
         assert server.wait() == 0
 
 
-def test_the_watchdog_is_fed_until_the_loop_hangs(tmp_path: Path) -> None:
+def test_the_watchdog_is_fed_also_during_a_stop(tmp_path: Path) -> None:
     manager = Manager(str(tmp_path / "notify"))
     environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "20000"}
     with manager.socket, Daemon(tmp_path, environ=environ) as server:
