@@ -40,12 +40,20 @@ class PortFacts:
     owner: str = ""
     """Name and id of the process, where that can be seen."""
     is_root: bool = False
+    speaks_http: bool = True
+    """False for gRPC: who is there can not be asked."""
 
 
 def addresses_of(config: Config) -> tuple[Address, ...]:
     """Return where the server listens, external first. Raises ListenError for a port that is none."""
     plan = plan_listeners(config.http_server)
-    return (plan.external,) if plan.is_merged else (plan.external, plan.internal)
+    found = [plan.external] if plan.is_merged else [plan.external, plan.internal]
+    found += (
+        Address(section.address, section.port)
+        for section in (config.grpc_api, config.uni_grpc)
+        if section.enabled
+    )
+    return tuple(found)
 
 
 def read_port(config: Config, address: Address) -> PortFacts:
@@ -59,12 +67,15 @@ def read_port(config: Config, address: Address) -> PortFacts:
         in_use = isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE
         if not in_use:
             return PortFacts(address, str(error), is_root=is_root)
-        healthy = _answers(config, address, config.health.handler_prefix or "/", 200, b"{}")
-        websocket = _answers(config, address, config.websocket.handler_prefix, 400, b"Bad Request")
         owner = owner_of(address.port)
         name = "" if owner is None else str(owner)
+        grpc = {config.grpc_api.port, config.uni_grpc.port} - {config.http_server.port}
+        if address.port in grpc:
+            return PortFacts(address, str(error), True, owner=name, is_root=is_root, speaks_http=False)
+        healthy = _answers(config, address, config.health.handler_prefix or "/", 200, b"{}")
+        websocket = _answers(config, address, config.websocket.handler_prefix, 400, b"Bad Request")
         return PortFacts(address, str(error), True, healthy, websocket, name, is_root)
-    except OSError as error:  # a host name that can not be resolved
+    except (OSError, UnicodeError) as error:  # a host name that can not be resolved, or is none
         return PortFacts(address, f"can not listen on {address}: {error}", is_root=is_root)
     return PortFacts(address, is_root=is_root)
 
@@ -132,6 +143,8 @@ def _check_taken(facts: PortFacts, name: str) -> Finding:
     if facts.healthy or facts.serves_websocket:
         how = "its health endpoint answers" if facts.healthy else "its WebSocket endpoint answers"
         return ok(name, f"a running server is there: {how}; {owner}")
+    if "centrifast" in facts.owner and not facts.speaks_http:
+        return ok(name, f"a running server is there; {owner}")
     if "centrifast" in facts.owner:
         return unknown(
             name,

@@ -64,6 +64,12 @@ def sections_of(config: Config) -> Iterator[tuple[str, RedisConnectionConfig]]:
         yield "broker.redis", config.broker.redis
     if config.presence_manager.enabled and config.presence_manager.type == "redis":
         yield "presence_manager.redis", config.presence_manager.redis
+    if config.map_broker.type == "redis":
+        yield "map_broker.redis", config.map_broker.redis
+    for index, consumer in enumerate(config.consumers):
+        if consumer.enabled and consumer.type in ("redis_stream", "redis_list"):
+            own = consumer.redis_stream if consumer.type == "redis_stream" else consumer.redis_list
+            yield f"consumers.[{index}].{consumer.type}", own
 
 
 # ------------------------------------------------------------------- addresses

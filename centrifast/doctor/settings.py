@@ -27,6 +27,7 @@ def check_settings(config: Config) -> list[Finding]:
     """Look at what operators regret later."""
     found = [
         *_check_api(config),
+        *_check_grpc(config),
         *_check_insecure(config),
         *_check_origins(config),
         *_check_authentication(config),
@@ -66,6 +67,15 @@ def _check_api(config: Config) -> Iterator[Finding]:
         )
     elif len(api.key) < KEY_CHARACTERS:
         yield warn(name, f"{len(api.key)} characters", f"at least {KEY_CHARACTERS}, made at random")
+
+
+def _check_grpc(config: Config) -> Iterator[Finding]:
+    api = config.grpc_api
+    if api.enabled and not api.key:
+        seen = "empty: gRPC calls need no key, whoever reaches the port can publish and read everything"
+        yield (fail if is_public(api.address) else warn)(
+            "grpc_api.key", seen, "a key", '"grpc_api": {"key": "..."}'
+        )
 
 
 def _check_insecure(config: Config) -> Iterator[Finding]:

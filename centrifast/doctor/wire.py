@@ -203,7 +203,7 @@ def connect(target: Target, timeout: float, *, verify: bool = True) -> Wire:
     """Open a connection, with TLS if the target has it. Raises ProbeError, naming the step."""
     try:
         plain = socket.create_connection((target.host, target.port), timeout)
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:  # UnicodeError: no name at all
         raise ProbeError(f"the name {target.host} can not be resolved: {reason_of(error)}") from error
     except OSError as error:
         raise ProbeError(

@@ -18,6 +18,8 @@ TAKEN = PortFacts(Address("", 8000), "port 8000 is already in use", in_use=True)
 
 def test_both_listeners_are_looked_at() -> None:
     assert addresses_of(config_of({})) == (Address("", 8000),)
+    grpc = config_of({"grpc_api.enabled": True, "uni_grpc": {"enabled": True, "address": "a", "port": 1}})
+    assert addresses_of(grpc) == (Address("", 8000), Address("", 10_000), Address("a", 1))
     assert addresses_of(config_of({"http_server.internal_port": "9000"})) == (
         Address("", 8000),
         Address("", 9000),
@@ -33,7 +35,7 @@ def test_a_free_port_is_fine_and_stays_free() -> None:
 
 
 def test_an_address_of_another_machine_is_told() -> None:
-    for host in ("192.0.2.1", "name.invalid"):
+    for host in ("192.0.2.1", "name.invalid", "a..b"):
         finding = check_port(read_port(config_of({}), Address(host, 8000)))
         assert finding.level is Level.FAIL
         assert "can not listen on" in finding.seen
@@ -45,6 +47,16 @@ def test_who_has_the_port_is_named() -> None:
     assert facts.in_use
     assert not facts.healthy
     assert not facts.serves_websocket
+    assert f"process {os.getpid()}" in facts.owner
+
+
+def test_a_port_of_grpc_is_not_asked() -> None:
+    with scripted_server([]) as port:
+        facts = read_port(
+            config_of({"grpc_api": {"enabled": True, "port": port}}), Address("127.0.0.1", port)
+        )
+    assert facts.in_use
+    assert not facts.speaks_http
     assert f"process {os.getpid()}" in facts.owner
 
 
@@ -66,6 +78,7 @@ def test_a_running_server_is_recognised(tmp_path: Path) -> None:
         (TAKEN, Level.FAIL, "taken by a process that this user can not see"),
         (replace(TAKEN, owner="nginx, process 7 (nginx: master)"), Level.FAIL, "taken by nginx, process 7"),
         (replace(TAKEN, owner="python, process 7 (python -m centrifast)"), Level.UNKNOWN, "answers neither"),
+        (replace(TAKEN, owner="a (centrifast)", speaks_http=False), Level.OK, "a running server is there; a"),
         (replace(TAKEN, serves_websocket=True), Level.OK, "its WebSocket endpoint answers"),
         (PortFacts(Address("", 80), "permission denied"), Level.FAIL, "permission denied"),
         (PortFacts(Address("", 80), "odd", is_root=True), Level.FAIL, "odd"),

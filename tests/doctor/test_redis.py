@@ -205,9 +205,23 @@ def test_only_sections_in_use_are_looked_at() -> None:
         "engine.type": "redis",
         "broker": {"enabled": True, "type": "redis"},
         "presence_manager": {"enabled": True, "type": "redis"},
+        "map_broker.type": "redis",
+        "consumers": [
+            {"name": "a1", "type": "kafka", "enabled": True},
+            {"name": "a2", "type": "redis_stream", "enabled": True},
+            {"name": "a3", "type": "redis_list", "enabled": True},
+            {"name": "a4", "type": "redis_stream", "enabled": False},
+        ],
     }
     names = [name for name, _ in sections_of(config_of(tree))]
-    assert names == ["engine.redis", "broker.redis", "presence_manager.redis"]
+    assert names == [
+        "engine.redis",
+        "broker.redis",
+        "presence_manager.redis",
+        "map_broker.redis",
+        "consumers.[1].redis_stream",
+        "consumers.[2].redis_list",
+    ]
 
 
 def test_every_address_is_tried() -> None:

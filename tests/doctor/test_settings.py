@@ -64,6 +64,13 @@ def test_an_open_api_fails_where_others_reach_it() -> None:
     assert "http_api.key" not in check({"http_api": {"insecure": True, "disabled": True}}, everywhere)
 
 
+def test_an_open_grpc_api_fails_where_others_reach_it() -> None:
+    assert check({"grpc_api": {"enabled": True}})["grpc_api.key"].level is Level.FAIL
+    assert check({"grpc_api": {"enabled": True, "address": "::1"}})["grpc_api.key"].level is Level.WARN
+    assert "grpc_api.key" not in check({"grpc_api": {"enabled": True, "key": "k"}})
+    assert "grpc_api.key" not in check({"grpc_api": {}})
+
+
 def test_an_api_without_key_or_with_a_short_one_is_told() -> None:
     assert "every call" in check({"http_api.key": ""})["http_api.key"].seen
     assert check({"http_api.key": "short"})["http_api.key"].seen == "5 characters"

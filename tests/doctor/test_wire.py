@@ -85,8 +85,9 @@ def test_nobody_waits_for_ever() -> None:
 def test_who_does_not_listen_is_told() -> None:
     with pytest.raises(ProbeError, match=r"127\.0\.0\.1:1 \(port 1\) can not be reached: connection refused"):
         connect(Target(False, "127.0.0.1", 1, "/"), 10)
-    with pytest.raises(ProbeError, match=r"the name name\.invalid can not be resolved"):
-        connect(Target(False, "name.invalid", 80, "/"), 10)
+    for name in ("name.invalid", "a..b"):
+        with pytest.raises(ProbeError, match="can not be resolved"):
+            connect(Target(False, name, 80, "/"), 10)
 
 
 def test_certificates_are_verified_unless_told_otherwise(tmp_path: Path) -> None:
