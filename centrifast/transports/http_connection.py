@@ -360,8 +360,10 @@ class HttpConnection(asyncio.Protocol):
             return
         assert self._parser is not None
         transport = self._transport
-        if self._out or transport.get_write_buffer_size():
-            # Answers to earlier requests are still to be written; the next owner writes past the transport.
+        is_plain = transport.get_extra_info("sslcontext") is None
+        if self._out or (is_plain and transport.get_write_buffer_size()):
+            # Answers to earlier requests are still to be written; the next owner writes past the transport, unless
+            # that has TLS. There the rest of the handshake may wait: the last message of the peer came with this one.
             raise BadRequestError(400, "upgrade behind unanswered requests")
         rest = self._parser.take_rest()
         self._resume_reading()  # read-ahead may have paused it, and the next owner does not know
