@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -15,9 +16,21 @@ from centrifast.config.option import Pem
 
 
 class CoreLoader(yaml.SafeLoader):
-    """YAML 1.2 core schema, as Go reads it: ``no`` and ``12:30`` are texts, not a boolean and a number."""
+    """YAML 1.2 core schema, as Go reads it: ``no`` and ``12:30`` are texts, and a key stands once."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+
+    def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
+        """Build a mapping; raise ``ComposerError`` for a key that stands twice."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.composer.ComposerError(
+                    None, None, f"key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+        return node
 
 
 for tag, pattern, first in (
@@ -31,8 +44,13 @@ for tag, pattern, first in (
 
 
 def parse_yaml(text: str) -> object:
-    """Decode YAML."""
-    return yaml.load(text, CoreLoader)
+    """Decode YAML. Raises ValueError with the place of a mistake, but not with the line itself: it may be a secret."""
+    try:
+        return yaml.load(text, CoreLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f" (at line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise ValueError(f"{', '.join(filter(None, (error.context, error.problem)))}{place}") from None
 
 
 PARSERS: Mapping[str, Callable[[str], object]] = {

@@ -48,7 +48,9 @@ class HttpServerConfig:
         "Let other processes listen on the same port (`SO_REUSEPORT`); the kernel spreads connections over them.",
         extension=True,
     )
-    h2c_external: bool = option(False, "HTTP/2 without TLS on the external listener.", support=Support.REFUSED)
+    h2c_external: bool = option(
+        False, "HTTP/2 without TLS on the external listener.", support=Support.REFUSED
+    )
 
 
 @dataclass(frozen=True, slots=True)

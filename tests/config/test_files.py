@@ -50,6 +50,31 @@ def test_a_file_that_cannot_be_used_is_named(name: str, text: str, message: str,
         read_tree(write(tmp_path / name, text))
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("c.json", '{"secret": "hush",\n "b": hush}', "line 2 column 7"),
+        ("c.yaml", "secret: hush\nb: [hush\nc: hush", r"\(at line 3, column 2\)"),
+        ("c.yaml", "secret: @hush", r"\(at line 1, column 9\)"),
+        ("c.toml", 'secret = "hush"\nb = hush', r"\(at line 2, column 5\)"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_but_without_the_line(
+    name: str, text: str, place: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=place) as caught:
+        read_tree(write(tmp_path / name, text))
+    assert "hush" not in str(caught.value)
+
+
+def test_a_key_stands_once_in_yaml(tmp_path: Path) -> None:
+    text = "client:\n  insecure: true\n  insecure: false\n"
+    with pytest.raises(ConfigError, match=r"key 'insecure' stands twice \(at line 3, column 3\)"):
+        read_tree(write(tmp_path / "c.yaml", text))
+    merged = "a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  y: 3\n"
+    assert read_tree(write(tmp_path / "c.yaml", merged)) == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}
+
+
 def test_a_missing_file_is_for_the_caller_to_judge(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_tree(tmp_path / "c.json")

@@ -8,7 +8,7 @@ import pytest
 
 from centrifast.config.error import ConfigError
 from centrifast.config.loader import FlagValue, LoadedConfig, Origin, Source, load, reload
-from centrifast.config.validate import refuse_unsupported, validate
+from centrifast.config.validate import refuse_unsupported, validate, validate_start
 
 Load = Callable[..., LoadedConfig]
 
@@ -384,8 +384,10 @@ def test_reload_refuses_a_file_that_has_disappeared(loaded: Load) -> None:
         reload(first, {})
 
 
-def test_the_example_is_valid() -> None:
-    example = load(Path(__file__).parents[2] / "examples" / "config.yaml", {}, {})
+@pytest.mark.parametrize("name", ["config.yaml", "quickstart.json"])
+def test_the_examples_are_valid(name: str) -> None:
+    example = load(Path(__file__).parents[2] / "examples" / name, {}, {})
     validate(example.config)
+    validate_start(example.config)
     assert refuse_unsupported(example.config) == ()
     assert (example.unknown_keys, example.warnings) == ((), ())
