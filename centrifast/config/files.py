@@ -32,6 +32,14 @@ class CoreLoader(yaml.SafeLoader):
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
         return node
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge what ``<<`` names; of a key that is merged and written, only the written one is left to merge on."""
+        super().flatten_mapping(node)
+        pairs = {
+            key.value if isinstance(key, yaml.ScalarNode) else key: (key, value) for key, value in node.value
+        }
+        node.value = list(pairs.values())
+
 
 for tag, pattern, first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),

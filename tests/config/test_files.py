@@ -71,8 +71,16 @@ def test_a_key_stands_once_in_yaml(tmp_path: Path) -> None:
     text = "client:\n  insecure: true\n  insecure: false\n"
     with pytest.raises(ConfigError, match=r"key 'insecure' stands twice \(at line 3, column 3\)"):
         read_tree(write(tmp_path / "c.yaml", text))
-    merged = "a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  y: 3\n"
-    assert read_tree(write(tmp_path / "c.yaml", merged)) == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}
+
+
+def test_what_yaml_merges_is_overridden_by_what_is_written(tmp_path: Path) -> None:
+    text = "a: &a {x: 1, y: 2}\nb: &b\n  <<: *a\n  y: 3\nc:\n  <<: *b\n  x: 4\nd:\n  <<: [*b, *a]\n"
+    assert read_tree(write(tmp_path / "c.yaml", text)) == {
+        "a": {"x": 1, "y": 2},
+        "b": {"x": 1, "y": 3},
+        "c": {"x": 4, "y": 3},
+        "d": {"x": 1, "y": 3},
+    }
 
 
 def test_a_missing_file_is_for_the_caller_to_judge(tmp_path: Path) -> None:
