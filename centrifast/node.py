@@ -33,6 +33,7 @@ from centrifast.glob import Glob
 from centrifast.history_options import HistoryRules
 from centrifast.hub import Client, Hub, Subscription
 from centrifast.limits import CLIENTS_AT_ONCE
+from centrifast.metrics.aggregate import Aggregate
 from centrifast.metrics.collector import Collector
 from centrifast.metrics.metrics import Metrics
 from centrifast.model import ClientInfo, NodeInfo, PresenceStats, StreamPosition
@@ -71,6 +72,8 @@ class Node:
         self.metrics = Metrics(recovered_publications=config.prometheus.recovered_publications_histogram)
         self.collector = Collector(self.metrics, codecs, hub.drain, hub.population, clock)
         self.snapshot = partial(self.collector.snapshot, self.uid, name)
+        interval = config.node.info_metrics_aggregate_interval
+        self._aggregate = Aggregate(self.collector.collect, clock, interval)
         self.stats = partial(stats_of, self.snapshot, hub.clients)
         self.admission = Admission(config.client, clock, hub, self.metrics.connection_limit)
         self._broker, self._presence = engine.broker, engine.presence
@@ -104,9 +107,11 @@ class Node:
         await self._presence.start()
         await self._broker.start(self.subscriptions)
         self._watch.start()
+        self._aggregate.start()
 
     async def close(self) -> None:
         """Let go of the engine."""
+        self._aggregate.close()
         await self._watch.close()
         self._losses.close()
         await self.subscriptions.close()
@@ -361,6 +366,7 @@ class Node:
                 num_subs=self.hub.subscription_count,
                 num_channels=len(self.hub.channels),
                 uptime=int(self.clock.monotonic() - self._started_at),
+                metrics=self._aggregate.report(),
             )
         ]
 

@@ -347,6 +347,8 @@ def test_the_node_in_numbers(server: Server) -> None:
     assert (info.uid, info.name, info.version) == (server.node.uid, "test", __version__)
     assert (info.num_clients, info.num_users, info.num_subs, info.num_channels) == (3, 2, 3, 2)
     assert info.uptime == 7
+    assert info.metrics.interval == 60.0
+    assert info.metrics.items["centrifugo.node.num_clients"] == 3
 
 
 # ------------------------------------------------------------------ the API's subscribe: positions and overrides

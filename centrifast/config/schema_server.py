@@ -181,7 +181,7 @@ class NodeConfig:
 
     name: str = option("", "Unique in a cluster; empty = host name and port.")
     info_metrics_aggregate_interval: float = option(
-        60.0, "Period of the metrics in the `info` answer.", support=Support.ACCEPTED
+        60.0, "Period of the metrics in the `info` answer; 0 = since the start."
     )
 
 

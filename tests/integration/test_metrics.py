@@ -344,3 +344,17 @@ def test_a_real_client_is_counted(server: ServerProcess, sdk: Sdk, tmp_path: Pat
         ((labels, count),) = rows(samples, f"{CLIENT}connections_inflight").items()
         assert (labels[1], count) == ("unregistered", 1)
         client.close()
+
+
+def test_info_shows_metrics_from_the_first_second_on(server: ServerProcess) -> None:
+    (node,) = server.api("info")["result"]["nodes"]
+    assert node["metrics"]["interval"] == 60
+    items = node["metrics"]["items"]
+    assert items["centrifugo.node.num_clients"] == 0
+    assert items["centrifugo.node.messages_sent_count.type.publication"] == 0
+    server.publish("news", 1)
+    (node,) = server.api("info")["result"]["nodes"]
+    items = node["metrics"]["items"]
+    assert items["centrifugo.node.messages_sent_count.type.publication"] == 1
+    assert items["centrifugo.api.command_duration_seconds.count.method.publish.protocol.http"] == 1
+    assert not any("_histogram" in name for name in items)
