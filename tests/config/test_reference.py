@@ -67,3 +67,19 @@ def test_a_section_that_does_not_exist_is_told() -> None:
 def test_flags_are_options() -> None:
     assert set(FLAGS) <= {path for path, option in walk(Config) if option.section is None}
     assert set(SHORT_FLAGS) <= set(FLAGS)
+
+
+def test_every_flag_of_centrifugo_is_there() -> None:
+    enabled = "broker presence_manager debug admin prometheus health swagger uni_websocket uni_sse"
+    enabled += " uni_http_stream sse http_stream init grpc_api uni_grpc"
+    others = (
+        "http_server.address http_server.port http_server.internal_address http_server.internal_port pid_file"
+    )
+    others += (
+        " engine.type broker.type presence_manager.type map_broker.type log.level log.file admin.external"
+    )
+    others += (
+        " admin.insecure client.insecure http_api.insecure http_api.external grpc_api.port uni_grpc.port"
+    )
+    assert {*others.split(), *(f"{name}.enabled" for name in enabled.split())} <= set(FLAGS)
+    assert SHORT_FLAGS == {"http_server.address": "-a", "http_server.port": "-p"}
