@@ -32,6 +32,9 @@ PING_GRACE = 5.0
 LONGEST_WAIT = 120.0
 """Seconds that a ping is waited for at most, whatever period the server says."""
 
+LONGEST_PERIOD = 86_400.0
+"""Seconds; what a server says beyond it is no period."""
+
 Progress = Callable[[str], None]
 
 
@@ -182,7 +185,7 @@ def remain(wire: Wire, token: str, progress: Progress) -> Stay:
     if refusal:
         return Stay(pong=pong, refusal=refusal)
     period = reply.get("ping")
-    if not isinstance(period, int | float) or period <= 0:
+    if not isinstance(period, int | float) or not 0 < period < LONGEST_PERIOD:
         return Stay(pong=pong)
     progress(f"staying connected: the server pings every {period:g} s")
     began = time.monotonic()

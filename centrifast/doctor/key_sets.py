@@ -19,6 +19,9 @@ from centrifast.limits import KEY_SET_ATTEMPTS, KEY_SET_SIZE, KEY_SET_TIMEOUT
 TIMEOUT = 5.0
 """Seconds; the server itself waits less, and a slow provider should be seen as slow, not as gone."""
 
+DEADLINE = 15.0
+"""Seconds for the whole answer, however steadily it comes."""
+
 KIDS_SHOWN = 5
 
 
@@ -53,7 +56,7 @@ def read_key_set(option: str, url: str) -> KeySetFacts:
         request = urllib.request.Request(url, headers={"Accept": "application/json"})
         with opener.open(request, timeout=TIMEOUT) as answer:
             date = answer.headers.get("Date", "")
-            body = answer.read(KEY_SET_SIZE + 1)
+            body = _read(answer, started + DEADLINE)
         keys = parse_key_set(body)
     except urllib.error.HTTPError as error:
         error.close()
@@ -65,6 +68,18 @@ def read_key_set(option: str, url: str) -> KeySetFacts:
         return KeySetFacts(option, url, reason_of(error))
     skew = skew_of(date, began, time.time(), foreign(request.host))
     return KeySetFacts(option, url, "", time.monotonic() - started, tuple(keys), skew)
+
+
+def _read(answer: http.client.HTTPResponse, deadline: float) -> bytes:
+    """Read a body within the bounds of size and time. Raises ValueError or TimeoutError."""
+    body = b""
+    while data := answer.read1(65_536):
+        body += data
+        if len(body) > KEY_SET_SIZE:
+            raise ValueError(f"more than {KEY_SET_SIZE} bytes")
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return body
 
 
 def check_key_set(facts: KeySetFacts) -> Finding:

@@ -19,6 +19,9 @@ TARGETS = 16
 """Addresses that are tried at most."""
 
 REPLY_SIZE = 64 * KIB
+COMMANDS = 4
+"""Commands sent to one address at most; all of them together have as many timeouts."""
+
 SLOW = 0.05
 """Seconds for a PING from which on every publication is felt to be slow."""
 
@@ -155,7 +158,7 @@ def ping(section: str, target: RedisTarget, connect_timeout: float, io_timeout: 
     try:
         with _connect(target, connect_timeout) as wire:
             wire.settimeout(io_timeout)
-            talk = _Talk(wire)
+            talk = _Talk(wire, time.monotonic() + COMMANDS * io_timeout)
             if target.password:
                 talk.call("AUTH", *filter(None, [target.user]), target.password)
             if target.db:
@@ -218,8 +221,9 @@ def _client_context(tls: TlsConfig) -> ssl.SSLContext:
 class _Talk:
     """Commands and replies of RESP2, which every Redis speaks first."""
 
-    def __init__(self, wire: socket.socket) -> None:
+    def __init__(self, wire: socket.socket, deadline: float) -> None:
         self._wire = wire
+        self._deadline = deadline
         self._buffer = b""
 
     def call(self, *words: str) -> object:
@@ -263,6 +267,8 @@ class _Talk:
     def _fill(self) -> None:
         if len(self._buffer) > 2 * REPLY_SIZE:
             raise ValueError("the answer is too long")
+        if time.monotonic() > self._deadline:
+            raise TimeoutError  # each byte came in time, but there is no end of them
         data = self._wire.recv(4096)
         if not data:
             raise ConnectionResetError("the connection was closed")

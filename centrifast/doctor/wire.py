@@ -6,6 +6,7 @@ By hand, because a probe wants to see what libraries hide: the exact answer to a
 import base64
 import hashlib
 import os
+import re
 import socket
 import ssl
 import struct
@@ -22,6 +23,8 @@ FRAME_SIZE = 1024 * KIB
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
+_STATUS = re.compile(r"[1-9][0-9]{2}")
+_LENGTH = re.compile(r"[0-9]{1,9}")
 _SCHEMES = {"ws": False, "http": False, "wss": True, "https": True}
 
 
@@ -140,7 +143,7 @@ class Wire:
 
     def _read_body(self, headers: Mapping[str, str], deadline: float) -> bytes:
         length = headers.get("content-length", "")
-        wanted = min(int(length), BODY_SIZE) if length.isdecimal() else BODY_SIZE
+        wanted = min(int(length), BODY_SIZE) if _LENGTH.fullmatch(length) else BODY_SIZE
         try:
             while len(self._buffer) < wanted and self.fill(deadline):
                 pass
@@ -190,7 +193,7 @@ class Wire:
 def _parse_head(head: bytes) -> tuple[int, dict[str, str]]:
     first, *lines = head.decode("latin-1").split("\r\n")
     words = first.split(" ", 2)
-    if not first.startswith("HTTP/") or len(words) < 2 or not words[1].isdecimal():
+    if not first.startswith("HTTP/") or len(words) < 2 or not _STATUS.fullmatch(words[1]):
         raise ProbeError(f"the answer is not HTTP: {first[:60]!r}")
     headers = {}
     for line in lines:

@@ -155,7 +155,7 @@ def test_a_refused_connect_is_told(frames: list[bytes], refusal: str) -> None:
 def test_a_server_may_not_ping() -> None:
     for reply in (
         b'{"id":1,"connect":{"client":"a"}}',
-        b'{"id":1,"connect":{"ping":"x"}}',
+        b'{"id":1,"connect":{"ping":NaN}}',
         b'{"id":1,"connect":{}}',
     ):
         facts = look([opening(text(reply)), browser()], PAGES)
@@ -164,10 +164,12 @@ def test_a_server_may_not_ping() -> None:
 
 
 def test_a_cut_while_it_is_quiet_is_seen() -> None:
-    facts = look([opening(text(CONNECTED), stay=False), browser()], PAGES)
-    assert facts.stay is not None
-    assert facts.stay.pinged_after is None
-    assert facts.stay.closed_after is not None
+    giant = b"\x81\x7f" + b"\xff" * 8
+    for frames in ([], [b"\x88\x02\x0f\xa0"], [text(b"[]"), giant]):
+        facts = look([opening(text(CONNECTED), *frames, stay=False), browser()], PAGES)
+        assert facts.stay is not None
+        assert facts.stay.pinged_after is None
+        assert facts.stay.closed_after is not None
 
 
 def test_pings_that_do_not_come_are_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:

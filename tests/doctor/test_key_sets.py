@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from centrifast.doctor import key_sets
 from centrifast.doctor.clock import Skew
 from centrifast.doctor.finding import Level
 from centrifast.doctor.key_sets import KeySetFacts, check_key_set, endpoints_of, read_key_set
@@ -45,6 +46,12 @@ def test_chunks_are_put_together() -> None:
 )
 def test_another_answer_is_told(answer: bytes, told: str) -> None:
     assert told in fetch(answer).error
+
+
+def test_an_answer_is_bounded_in_size_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fetch(http(200, b" " * 600_000)).error == "more than 524288 bytes"
+    monkeypatch.setattr(key_sets, "DEADLINE", -1.0)
+    assert fetch(http(200, BODY)).error == "no answer in time"
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,14 @@ def test_who_has_the_port_is_named() -> None:
     assert f"process {os.getpid()}" in facts.owner
 
 
+def test_who_speaks_no_http_is_no_server_of_ours() -> None:
+    with scripted_server([answering(b"SSH-2.0-x\r\n\r\n")] * 2) as port:
+        facts = read_port(config_of({}), Address("127.0.0.1", port))
+    assert facts.in_use
+    assert not facts.healthy
+    assert not facts.serves_websocket
+
+
 def test_a_port_of_grpc_is_not_asked() -> None:
     with scripted_server([]) as port:
         facts = read_port(

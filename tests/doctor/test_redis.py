@@ -11,6 +11,7 @@ import pytest
 from centrifast.config.option import Pem
 from centrifast.config.schema import TlsConfig
 from centrifast.config.schema_redis import RedisConnectionConfig
+from centrifast.doctor import redis
 from centrifast.doctor.finding import Level
 from centrifast.doctor.redis import (
     RedisFacts,
@@ -99,8 +100,21 @@ def test_who_says_nothing_is_not_waited_for_long() -> None:
         assert ping("x", RedisTarget("127.0.0.1", port), 10, 0.05).error == "no answer in time"
 
 
+def test_who_never_ends_is_not_listened_to_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis, "COMMANDS", 0)
+    assert ask(replying(b"+PONG\r\n")).error == "no answer in time"
+
+
+def test_a_text_of_any_length_is_read_within_bounds() -> None:
+    assert ask(replying(b"$4\r\nPONG\r\n")).error == ""
+    assert ask(replying(b"$99999999999\r\n" + b"x" * 300_000)).error.startswith("PING is answered with 'xxxx")
+
+
 def test_who_hangs_up_is_told() -> None:
-    assert ask(lambda connection: None).error
+    def hang_up(connection: socket.socket) -> None:
+        connection.recv(4096)
+
+    assert ask(hang_up).error == "the connection was closed"
 
 
 def test_unix_sockets_are_asked(tmp_path: Path) -> None:

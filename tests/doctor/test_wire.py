@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import struct
 import time
 from pathlib import Path
 
@@ -65,12 +66,58 @@ def test_a_body_without_length_ends_with_the_connection() -> None:
         (b"", "closed without an answer"),
         (b"SSH-2.0-x\r\n\r\n", "not HTTP"),
         (b"HTTP/1.1 abc\r\n\r\n", "not HTTP"),
+        (b"HTTP/1.1 " + b"9" * 5000 + b"\r\n\r\n", "not HTTP"),
         (b"HTTP/1.1 200 OK\r\nx: " + b"y" * 100_000, "too long"),
     ],
 )
 def test_what_is_no_answer_is_told(data: bytes, told: str) -> None:
     with scripted_server([answering(data)]) as port, pytest.raises(ProbeError, match=told):
         get(Target(False, "127.0.0.1", port, "/"), 10)
+
+
+def test_a_body_comes_in_pieces() -> None:
+    with scripted_server([answering(http(200, b"x" * 300_000))]) as port:
+        assert len(get(Target(False, "127.0.0.1", port, "/"), 10).body) == 300_000
+
+
+def test_a_length_that_is_none_does_not_matter() -> None:
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nabc"
+    with scripted_server([answering(data)]) as port:
+        assert get(Target(False, "127.0.0.1", port, "/"), 10).body == b"abc"
+
+
+def test_a_body_that_does_not_end_is_cut() -> None:
+    def half(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+        while connection.recv(4096):
+            pass
+
+    with scripted_server([half]) as port:
+        assert get(Target(False, "127.0.0.1", port, "/"), 0.3).body == b"abc"
+
+
+def test_a_connection_that_breaks_is_told() -> None:
+    def reset(connection: socket.socket) -> None:
+        connection.recv(1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with scripted_server([reset]) as port:
+        wire = connect(Target(False, "127.0.0.1", port, "/"), 10)
+        wire.send(b"x", 10)
+        with pytest.raises(ProbeError, match="the connection broke: connection reset by peer"):
+            wire.fill(time.monotonic() + 10)
+        with pytest.raises(ProbeError, match="sending failed: broken pipe"):
+            wire.send(b"x", 10)
+        wire.close()
+
+
+def test_a_deadline_that_has_passed_is_not_waited_for() -> None:
+    with scripted_server([]) as port:
+        wire = connect(Target(False, "127.0.0.1", port, "/"), 10)
+        with pytest.raises(TimeoutError):
+            wire.fill(time.monotonic())
+        wire.close()
 
 
 def test_nobody_waits_for_ever() -> None:
