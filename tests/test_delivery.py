@@ -9,6 +9,7 @@ import pytest
 
 from centrifast._channel import Channel
 from centrifast._core import Drain
+from centrifast._metrics import Tally
 from centrifast._wheel import TimingWheel
 from centrifast.delivery import PLAIN, Deliverer, Delivery, Outcome
 from centrifast.model import ClientInfo, Publication, StreamPosition
@@ -36,7 +37,9 @@ class Room:
         self.wheel = TimingWheel(time.monotonic())
         self.channel = Channel("news", self.drain)
         self.clock = FakeClock(NOW)
-        self.deliverer = Deliverer({JSON: JsonCodec(), PROTOBUF: ProtobufCodec()}, self.clock, max_lag)
+        self.filtered = Tally()
+        codecs = {JSON: JsonCodec(), PROTOBUF: ProtobufCodec()}
+        self.deliverer = Deliverer(codecs, self.clock, max_lag, self.filtered)
         self.peers: list[Peer] = []
         self.offset = 0
         self.last: Publication | None = None
@@ -189,6 +192,21 @@ def test_a_filter_hides_publications_but_not_their_offsets(room: Room) -> None:
     room.publish()
     assert room.offsets(filtered) == [1, 4]
     assert room.offsets(unpositioned) == [1, 4]
+
+
+def test_what_a_filter_hides_is_counted_for_each_subscriber(room: Room) -> None:
+    wants_a, wants_b = (
+        Delivery(filter=compile_filter(FilterNode(key="k", cmp="eq", val=value))) for value in "ab"
+    )
+    for variant in (JSON, JSON, PROTOBUF):
+        room.join(wants_a, variant)
+    room.join(wants_b)
+    room.join()
+    room.join(Delivery(positioned=True, is_lost=True, filter=wants_a.filter))
+    room.publish(tags={"k": "b"})
+    assert room.filtered.value == 3
+    room.publish(tags={"k": "a"})
+    assert room.filtered.value == 4
 
 
 def test_equal_filters_share_a_group(room: Room) -> None:

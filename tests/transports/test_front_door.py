@@ -4,6 +4,7 @@ import resource
 
 import pytest
 
+from centrifast.metrics.metrics import Metrics
 from centrifast.protocol.http1 import Request, Response
 from centrifast.server.acceptor import UNAVAILABLE
 from centrifast.server.routes import Routes
@@ -154,5 +155,36 @@ def test_a_body_larger_than_small_is_read_only_where_a_path_takes_it() -> None:
                 head = f"{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
                 peer.send(head.encode() + body)
                 assert (await peer.answer()).status == status
+
+    run(scenario())
+
+
+def test_answers_are_counted_by_path_of_an_endpoint_method_and_status() -> None:
+    async def scenario() -> None:
+        routes = echo_routes()
+        routes.add_tree("/pages", "pages", echo, ("GET",))
+        async with serving(routes) as served:
+            served.door.requests = requests = Metrics().http_requests
+            peer = await served.connect()
+            for line in (
+                "GET /echo",
+                "GET /pages/a",
+                "GET /pages/b",
+                "POST /pages",
+                "GET /made/up",
+                "BREW /echo",
+            ):
+                peer.send(f"{line} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode())
+                await peer.answer()
+            peer.send(b"nonsense\r\n\r\n")
+            assert (await peer.answer()).status == 400
+            assert list(requests) == [
+                (("/echo", "GET", 200), 1),
+                (("/echo", "unknown", 200), 1),
+                (("/pages", "GET", 200), 2),
+                (("/pages", "POST", 405), 1),
+                (("unknown", "GET", 404), 1),
+                (("unknown", "unknown", 400), 1),
+            ]
 
     run(scenario())
