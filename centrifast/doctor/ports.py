@@ -10,7 +10,7 @@ from centrifast.doctor.finding import Finding, fail, ok, unknown
 from centrifast.doctor.wire import ProbeError, Target, get
 from centrifast.server.listeners import Address, ListenError, open_sockets, plan_listeners
 
-TIMEOUT = 2.0
+TIMEOUT = 3.0
 """Seconds for the answer of whoever has the port."""
 
 

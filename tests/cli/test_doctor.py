@@ -135,7 +135,7 @@ def test_a_proxy_that_drops_the_upgrade_is_told_the_lines(run: Run, directory: P
 
 
 def test_a_proxy_that_cuts_quiet_connections_is_told(run: Run, directory: Path) -> None:
-    impatient = {"proxy_read_timeout 60s;": "proxy_read_timeout 1s;"}
+    impatient = {"proxy_read_timeout 60s;": "proxy_read_timeout 3s;"}
     changes = {"client": {"token": {"hmac_secret_key": SECRET}}}
     with ServerProcess(directory, changes) as server, nginx(directory, server.port, impatient) as proxy:
         pings = look(run, directory, proxy.url)["url pings"]

@@ -4,6 +4,7 @@ import re
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,8 +76,11 @@ def unmasked(data: bytes) -> bytes:
     return found
 
 
-def browser(status: int = 101) -> Script:
+def browser(status: int = 101, then: Callable[[], None] = lambda: None) -> Script:
+    """Answer the second look; *then* runs before, when all deadlines of that look have been set."""
+
     def script(connection: socket.socket) -> None:
+        then()
         if status == 101:
             assert "Origin: https://pages.example" in accept(connection)
         else:
@@ -180,16 +184,19 @@ def test_pings_that_do_not_come_are_not_waited_for_long(monkeypatch: pytest.Monk
 
 
 def test_no_reply_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint_probe, "TIMEOUT", 0.3)
-    facts = look([opening(), browser()], PAGES)
+    hurry = browser(then=lambda: monkeypatch.setattr(endpoint_probe, "TIMEOUT", 0.05))
+    facts = look([opening(), hurry], PAGES)
     assert facts.stay is not None
-    assert facts.stay.refusal == "no reply within 0.3 s"
+    assert facts.stay.refusal == "no reply within 0.05 s"
+
+
+def test_an_end_without_an_answer_is_told() -> None:
+    assert look([answering(b"")]).plain.error == "the connection was closed without an answer"
 
 
 def test_no_answer_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint_probe, "TIMEOUT", 0.1)
     assert look([leave]).plain.error == "no answer within 0.1 s"
-    assert look([answering(b"")]).plain.error == "the connection was closed without an answer"
 
 
 def test_a_certificate_that_is_not_trusted_is_told_and_looked_past(tmp_path: Path) -> None:
@@ -222,11 +229,18 @@ def test_the_token_is_sent() -> None:
 
 
 def look_at_stream(script: Script, transport: str = "sse") -> endpoint_probe.Stream:
-    with scripted_server([answering(http(404)), answering(http(404)), script]) as port:
+    with scripted_server([script]) as port:
+        return endpoint_probe.stream(
+            transport, Target(False, "127.0.0.1", port, "/connection/x"), "T", verify=True
+        )
+
+
+def test_streams_are_looked_at_after_the_websocket() -> None:
+    with scripted_server([answering(http(404)), answering(http(404)), answering(http(403))]) as port:
         target = Target(False, "127.0.0.1", port, "/connection/x")
-        facts = probe(target, Wanted(token="T", streams={transport: target}), steps.append)
+        facts = probe(target, Wanted(token="T", streams={"sse": target}), steps.append)
     (stream,) = facts.streams
-    return stream
+    assert (stream.transport, stream.status) == ("sse", 403)
 
 
 @pytest.mark.parametrize("transport", ["sse", "http_stream"])
@@ -246,9 +260,13 @@ def test_a_stream_that_begins_at_once(transport: str) -> None:
     )
 
 
-@pytest.mark.parametrize(("head", "status"), [(b"HTTP/1.1 200 OK\r\n\r\n", 200), (b"", 0)])
-def test_a_stream_that_is_kept_back(head: bytes, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint_probe, "TIMEOUT", 0.3)
+@pytest.mark.parametrize(
+    ("head", "status", "timeout"), [(b"HTTP/1.1 200 OK\r\n\r\n", 200, 2.0), (b"", 0, 0.1)]
+)
+def test_a_stream_that_is_kept_back(
+    head: bytes, status: int, timeout: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_probe, "TIMEOUT", timeout)
 
     def script(connection: socket.socket) -> None:
         read_head(connection)
