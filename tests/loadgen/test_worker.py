@@ -26,3 +26,4 @@ def test_another_error_is_named() -> None:
         == "Connection refused"
     )
     assert describe_os_error(ConnectionResetError()) == "ConnectionResetError"
+    assert describe_os_error(OSError(errno.ECONNREFUSED, "Connect call failed (...)")) == "Connection refused"

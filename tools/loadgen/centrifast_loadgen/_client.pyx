@@ -128,7 +128,8 @@ cdef class Connection(WSListener):
         bytes client  # id, from the connect reply
         bytearray joined  # one bit per identity that was seen to join
         bytearray left
-        WSTransport transport  # of the current attempt
+        WSTransport transport  # of the current attempt, once it is connected
+        list dropped  # transports that we let go of and that have not told their end; None: none
         list commands  # until sent
         object ready  # asyncio.Future, until done
         Py_ssize_t replies_due
@@ -220,24 +221,27 @@ cdef class Connection(WSListener):
         self.plan.shard.counters[<int>Counter.OPEN] -= 1
         self.count_subscriptions(-1)
         cdef WSTransport transport = self.transport
-        self.transport = None  # its last words are not for us
+        self.transport = None
+        if transport is None:
+            return
+        self.dropped = [transport] if self.dropped is None else [*self.dropped, transport]
         if graceful:
             transport.send_close(WSCloseCode.OK)
         transport.disconnect(graceful)
 
     def pause(self):
         """Read no more."""
-        if self.open:
+        if self.open and self.transport is not None:
             self.transport.underlying_transport.pause_reading()
 
     def resume(self):
         """Read again."""
-        if self.open:
+        if self.open and self.transport is not None:
             self.transport.underlying_transport.resume_reading()
 
     def send(self, bytes command not None):
         """Send one more command, whose reply must have an error or a result for one of our slots."""
-        if self.open:
+        if self.open and self.transport is not None:
             self.replies_due += 1
             self.write(self.transport, command)
 
@@ -249,6 +253,15 @@ cdef class Connection(WSListener):
         else:
             transport.send(kind, message)
         return 0
+
+    cdef bint is_dropped(self, WSTransport transport) noexcept:
+        """Whether a transport is one of those we let go of: its last words are nothing to us."""
+        cdef object other
+        if self.dropped is not None:
+            for other in self.dropped:
+                if other is transport:
+                    return True
+        return False
 
     cpdef on_ws_connected(self, WSTransport transport):
         self.transport = transport
@@ -271,7 +284,7 @@ cdef class Connection(WSListener):
             transport.send_close(frame.get_close_code())
             transport.disconnect()
             return
-        if frame.msg_type == WSMsgType.PONG or (self.transport is not None and self.transport is not transport):
+        if frame.msg_type == WSMsgType.PONG or self.plan.stopping or self.is_dropped(transport):
             return
         self.plan.shard.counters[<int>Counter.WIRE_BYTES] += frame.payload_size
         if frame.fin and self.fragments is None and not frame.rsv1:
@@ -294,7 +307,8 @@ cdef class Connection(WSListener):
         self.on_message(transport, PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
 
     cpdef on_ws_disconnected(self, WSTransport transport):
-        if self.transport is not None and self.transport is not transport:
+        if self.is_dropped(transport):
+            self.dropped = [other for other in self.dropped if other is not transport] or None
             return
         cdef str reason = "connection lost"
         if self.reason is not None:

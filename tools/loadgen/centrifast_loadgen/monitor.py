@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from centrifast_loadgen._board import HISTOGRAM_BUCKETS, Board, Counter
 from centrifast_loadgen.histogram import quantile
-from centrifast_loadgen.series import Sample, Series
+from centrifast_loadgen.series import Sample, Series, merge
 from centrifast_loadgen.settings import usable_cores
 from centrifast_loadgen.usage import Meter
 
@@ -62,10 +62,15 @@ class Monitor:
         if now < self._due and not force:
             return
         self._due = now + self._interval
-        sample = self._sample(now)
-        if self.series.append(sample):
-            self._interval *= 2
+        self._add(self._sample(now))
         self._progress(describe(self.series, text))
+
+    def _add(self, sample: Sample) -> None:
+        samples = self.series.samples
+        if samples and sample.seconds - samples[-1].seconds < self._interval / 2:
+            samples[-1] = merge(samples[-1], sample)  # rates over a few milliseconds say nothing
+        elif self.series.append(sample):
+            self._interval *= 2
 
     def mark(self) -> Mark:
         """A moment to measure CPU from."""

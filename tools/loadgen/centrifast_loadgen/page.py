@@ -8,8 +8,8 @@ from centrifast_loadgen.run import Outcome
 from centrifast_loadgen.series import Series
 from centrifast_loadgen.svg import (
     Line,
-    format_bytes,
     format_count,
+    format_mib,
     format_percent,
     format_us,
     histogram_chart,
@@ -39,7 +39,7 @@ td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 figure { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; margin: 0; padding: 12px; }
 figcaption { font-weight: 600; margin-bottom: 4px; }
 svg { display: block; height: auto; width: 100%; }
-svg text { fill: var(--dim); font: 12px system-ui, sans-serif; }
+svg text { fill: var(--dim); font: 14px system-ui, sans-serif; }
 .grid { stroke: var(--rule); stroke-width: 1; }
 .axis, .tick { stroke: var(--dim); stroke-width: 1; }
 .bar { fill: var(--c0); }
@@ -102,7 +102,9 @@ def _charts(outcome: Outcome) -> list[tuple[str, str]]:
         charts.append(
             (
                 "Delivery latency, how often",
-                histogram_chart("latency-histogram", "Deliveries by latency", outcome.latency_histogram),
+                histogram_chart(
+                    "latency-histogram", "Deliveries by latency", "deliveries", outcome.latency_histogram
+                ),
             )
         )
     charts.append(
@@ -111,6 +113,7 @@ def _charts(outcome: Outcome) -> list[tuple[str, str]]:
             histogram_chart(
                 "connect-histogram",
                 "Connections by time until they were subscribed",
+                "connections",
                 outcome.connect_histogram,
             ),
         )
@@ -136,8 +139,8 @@ def _charts(outcome: Outcome) -> list[tuple[str, str]]:
                 line_chart(
                     "rss",
                     "Resident memory of the server",
-                    [Line("RSS", series.values(lambda s: s.rss_bytes))],
-                    format_bytes,
+                    [Line("RSS", series.values(lambda s: s.rss_bytes / (1 << 20)))],
+                    format_mib,
                 ),
             )
         )

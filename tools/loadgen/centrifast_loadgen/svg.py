@@ -11,8 +11,8 @@ from itertools import groupby
 
 from centrifast_loadgen.histogram import bucket_limit
 
-WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 72, 16, 34, 40  # margins around the plot
+WIDTH, HEIGHT = 640, 270
+LEFT, RIGHT, TOP, BOTTOM = 72, 18, 34, 52  # margins around the plot
 TICKS = 6  # about so many on an axis
 BINS_PER_OCTAVE = 4  # of a latency histogram
 
@@ -81,12 +81,9 @@ def format_us(value: float) -> str:
     return f"{value:.3g} µs"
 
 
-def format_bytes(value: float) -> str:
-    """Bytes as MiB or GiB."""
-    for limit, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if value >= limit:
-            return f"{value / limit:.3g} {unit}"
-    return f"{value:.0f} B"
+def format_mib(value: float) -> str:
+    """MiB, or GiB where that is shorter."""
+    return f"{value / 1024:.3g} GiB" if value >= 1024 else f"{value:.3g} MiB"
 
 
 def format_percent(value: float) -> str:
@@ -118,12 +115,13 @@ def line_chart(
     for index, line in enumerate(kept):
         body.append(_path(line, index, x, y))
         body.append(_legend(index, line.name))
+    body.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, "time since the start", "middle"))
     summary = "; ".join(_summary(line, format_y) for line in kept if line.points)
     return _frame(identity, title, f"{title} over {format_seconds(x.high)}. {summary}.", "".join(body))
 
 
-def histogram_chart(identity: str, title: str, buckets: Sequence[int]) -> str:
-    """How often which latency occurred; both axes logarithmic."""
+def histogram_chart(identity: str, title: str, what: str, buckets: Sequence[int]) -> str:
+    """How often which latency of *what* occurred; both axes logarithmic."""
     bins = octave_bins(buckets)
     if not bins:
         return _frame(
@@ -138,6 +136,8 @@ def histogram_chart(identity: str, title: str, buckets: Sequence[int]) -> str:
             f'<rect class="bar" x="{left:.1f}" y="{top:.1f}" width="{max(x(high) - left - 0.5, 0.5):.1f}" '
             f'height="{y.start - top:.1f}"><title>{format_us(low)} to {format_us(high)}: {count:,}</title></rect>'
         )
+    body.append(_text(LEFT, 20, what, "start"))
+    body.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, "latency", "middle"))
     total = sum(count for *_, count in bins)
     worst = max(bins, key=lambda entry: entry[2])
     description = (
@@ -162,12 +162,13 @@ def octave_bins(buckets: Sequence[int]) -> list[tuple[float, float, int]]:
 
 def _value_scale(low: float, high: float, log: bool) -> Scale:
     if not log:
-        return Scale(0.0, high * 1.08 or 1.0, HEIGHT - BOTTOM, TOP)
+        return Scale(0.0, high * 1.08 or 5.0, HEIGHT - BOTTOM, TOP)
     return Scale(low / 1.5, high * 1.5, HEIGHT - BOTTOM, TOP, log=True)
 
 
 def _axes(x: Scale, x_ticks: list[float], format_x: Format, y: Scale, format_y: Format) -> str:
-    ticks = log_ticks(y.low, y.high) if y.log else linear_ticks(y.low, y.high)
+    low = max(y.low, 1.0) if format_y is format_count and y.log else y.low  # no halves of what is counted
+    ticks = log_ticks(low, y.high) if y.log else linear_ticks(low, y.high)
     parts = []
     for value in ticks:
         at = y(value)
@@ -177,7 +178,7 @@ def _axes(x: Scale, x_ticks: list[float], format_x: Format, y: Scale, format_y: 
     for value in x_ticks:
         at = x(value)
         parts.append(f'<line class="tick" x1="{at:.1f}" x2="{at:.1f}" y1="{bottom}" y2="{bottom + 5}"/>')
-        parts.append(_text(at, bottom + 20, format_x(value), "middle"))
+        parts.append(_text(at, bottom + 24, format_x(value), "middle"))
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{bottom}" y2="{bottom}"/>')
     return "".join(parts)
 

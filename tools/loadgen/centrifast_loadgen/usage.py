@@ -45,8 +45,9 @@ class Meter:
                 self._family = _family(self._pid)
             except SettingsError:
                 self._family = []
-        if self._family:
-            self._last = _total(self._family) or self._last
+        usage = _total(self._family)
+        if usage.rss_bytes:  # else it has ended
+            self._last = usage
         return self._last
 
 

@@ -72,7 +72,8 @@ class Job:
 def main(task: Task, pipe: Pipe) -> None:
     """Entry point of the process. It ends when it is ordered to, or when *pipe* ends.
 
-    Before it ends it sends why connections failed or closed: a dict of reason to number.
+    Before it ends it sends why connections failed or closed: a dict of reason to number. Its connections stay until
+    the coordinator has heard that of all workers.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the coordinator, which wants the counts
     raise_descriptor_limit()
@@ -82,9 +83,8 @@ def main(task: Task, pipe: Pipe) -> None:
     worker = Worker(task, Board(memory.buf, task.workers, task.settings.channels))
     try:
         uvloop.run(worker.run(pipe))
-        pipe.send(dict(worker.reasons.most_common(REASONS_KEPT)))
-    except (KeyboardInterrupt, BrokenPipeError):
-        pass  # interrupted or orphaned: there is nobody to report to
+    except (EOFError, OSError):
+        pass  # orphaned: there is nobody to report to
     pipe.close()
     # Closing thousands of transports one by one would take longer than the kernel needs for all.
     os._exit(0)
@@ -136,6 +136,9 @@ class Worker:
         await asyncio.gather(*connectors, return_exceptions=True)
         self._plan.stopping = True
         self._compare()
+        os.set_blocking(pipe.fileno(), True)  # the loop's reader changed that
+        pipe.send(dict(self.reasons.most_common(REASONS_KEPT)))
+        pipe.recv()  # block until all have counted: others would see these connections leave
 
     # ---------------------------------------------------------------- orders
 
@@ -327,7 +330,9 @@ def describe_os_error(error: OSError) -> str:
         return "out of descriptors: use more --processes or raise the hard limit (ulimit -Hn, LimitNOFILE=)"
     if error.errno == errno.EADDRNOTAVAIL:
         return "out of local ports: widen net.ipv4.ip_local_port_range or load from several machines"
-    return error.strerror or str(error) or type(error).__name__
+    if error.errno:
+        return os.strerror(error.errno)  # the loop's own texts hold addresses, and would be a reason each
+    return str(error) or type(error).__name__
 
 
 def describe_refusal(error: picows.WSError) -> str:
