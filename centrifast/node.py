@@ -3,22 +3,18 @@
 The line of a publication: ``publish`` ─▶ broker ─▶ ``subscriptions.on_publication`` ─▶ ``delivery`` ─▶ ``_core``.
 """
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 
-from msgspec import Raw
-
 from centrifast import __version__, errors, log
-from centrifast._channel import Channel
 from centrifast._framing import Variant
 from centrifast.admission import Admission
-from centrifast.auth.claims import NO_OVERRIDE, SubscriptionOverride
 from centrifast.auth.tokens import TokenVerifier
 from centrifast.background import Background
 from centrifast.channels import ChannelRules
 from centrifast.clock import Clock
 from centrifast.config.schema import ChannelOptions, Config
+from centrifast.control import Control
 from centrifast.delivery import Deliverer
 from centrifast.engine.contract import (
     NO_HISTORY,
@@ -28,22 +24,17 @@ from centrifast.engine.contract import (
     PublishOptions,
     PublishResult,
 )
-from centrifast.errors import ClientError, Disconnect, DisconnectCode
-from centrifast.glob import Glob
+from centrifast.errors import ClientError
 from centrifast.history_options import HistoryRules
-from centrifast.hub import Client, Hub, Subscription
-from centrifast.limits import CLIENTS_AT_ONCE
+from centrifast.hub import Hub
 from centrifast.metrics.aggregate import Aggregate
 from centrifast.metrics.collector import Collector
 from centrifast.metrics.metrics import Metrics
 from centrifast.model import ClientInfo, NodeInfo, PresenceStats, StreamPosition
 from centrifast.positions import Losses, PositionWatch
 from centrifast.protocol.codec import Codec
-from centrifast.protocol.forms import to_wire
-from centrifast.protocol.wire import NO_DATA, Push, Subscribe
 from centrifast.recovered_cache import RecoveredCache
 from centrifast.slow_clients import stats_of
-from centrifast.subscription_rules import make_subscription, resume_of
 from centrifast.subscriptions import Subscriptions
 
 
@@ -74,7 +65,7 @@ class Node:
         self.snapshot = partial(self.collector.snapshot, self.uid, name)
         interval = config.node.info_metrics_aggregate_interval
         self._aggregate = Aggregate(self.collector.collect, clock, interval)
-        self.stats = partial(stats_of, self.snapshot, hub.clients)
+        self.own_stats = partial(stats_of, self.snapshot, hub.clients)
         self.admission = Admission(config.client, clock, hub, self.metrics.connection_limit)
         self._broker, self._presence = engine.broker, engine.presence
         self._background = Background()
@@ -83,6 +74,10 @@ class Node:
             clock, hub.channels, self._losses, self._read_top, config.client.channel_position_check_delay
         )
         self.subscriptions = self._make_subscriptions(engine, codecs)
+        self.control = control = Control(self, engine.controller)
+        self.subscribe, self.unsubscribe = control.subscribe, control.unsubscribe
+        self.disconnect, self.refresh = control.disconnect, control.refresh
+        self.channels, self.info, self.stats = control.channels, control.info, control.stats
         self.taps = self.subscriptions.taps
         self.open_taps = self.taps.open
         self.recovered = RecoveredCache()
@@ -106,6 +101,7 @@ class Node:
         """Connect to the engine."""
         await self._presence.start()
         await self._broker.start(self.subscriptions)
+        await self.control.start()
         self._watch.start()
         self._aggregate.start()
 
@@ -116,6 +112,7 @@ class Node:
         self._losses.close()
         await self.subscriptions.close()
         await self._background.close()
+        await self.control.close()
         await self._broker.close()
         await self._presence.close()
 
@@ -225,174 +222,22 @@ class Node:
         self.metrics.actions["history_stream_top"].add()
         return (await self._broker.history(channel, HistoryFilter(), kept)).position
 
-    # ---------------------------------------------------- the server's API
-
-    def _targets(self, user: str, client: str, session: str) -> Sequence[Client]:
-        """Sessions an API call means. No transport here has session ids, so naming one matches nothing."""
-        return () if session else self.hub.sessions_of(user, client)
-
-    async def subscribe(
-        self,
-        user: str,
-        channel: str,
-        *,
-        client: str = "",
-        session: str = "",
-        info: bytes = b"",
-        data: bytes = b"",
-        expire_at: int = 0,
-        override: SubscriptionOverride = NO_OVERRIDE,
-        recover_since: StreamPosition | None = None,
-    ) -> None:
-        """Subscribe a user's connections to a channel and tell them (server specification 6.5).
-
-        What they missed since *recover_since*, if that can be said, follows as ordinary publications.
-        """
-        options = self.rules.options_of(channel)
-        for number, target in enumerate(self._targets(user, client, session)):
-            await turn_after(number)
-            if target.client not in self.hub.clients:
-                continue  # it went while another one was waited for (invariant 6)
-            if expire_at and expire_at <= self.clock.unix():
-                raise ClientError(errors.INTERNAL)
-            held = target.subscriptions.get(channel)
-            if held is not None:
-                # One that has not started is told when it does, one that is lost of that.
-                if held.started and self.subscriptions.deliver_pending(target, channel):
-                    target.push(subscribe_push(channel, data, held, self.hub.channels.get(channel)))
-                continue
-            if len(target.subscriptions) >= self.config.client.channel_limit:
-                target.disconnect(errors.CHANNEL_LIMIT)
-                continue
-            subscription = make_subscription(
-                options, override, server_side=True, chan_info=info, expires_at=expire_at
-            )
-            await self._subscribe(target, channel, subscription, data, recover_since)
-
-    async def _subscribe(
-        self,
-        target: Client,
-        channel: str,
-        subscription: Subscription,
-        data: bytes,
-        since: StreamPosition | None,
-    ) -> None:
-        """Subscribe one connection and tell it. Raises INTERNAL when the engine is away."""
-        options = self.rules.options_of(channel)
-        history, resume = self.histories.of(options), resume_of(options, subscription, since)
-        try:
-            await self.subscriptions.prepare(target, channel, subscription, history, resume)
-            recovery = self.subscriptions.start(target, channel, subscription)
-        except Disconnect as failed:
-            raise ClientError(errors.INTERNAL) from failed
-        if recovery is None:
-            return
-        target.schedule_wake()
-        offset = since.offset if since is not None and recovery.recovered else recovery.position.offset
-        target.push(
-            Push(
-                channel=channel,
-                subscribe=Subscribe(
-                    recoverable=subscription.recoverable,
-                    epoch=recovery.position.epoch,
-                    offset=offset,
-                    positioned=subscription.delivery.positioned,
-                    data=Raw(data) if data else NO_DATA,
-                ),
-            )
-        )
-        for publication in recovery.publications:
-            target.push(Push(channel=channel, pub=to_wire(publication)))
-        self.subscriptions.announce(target, channel)
-
-    async def unsubscribe(self, user: str, channel: str, *, client: str = "", session: str = "") -> None:
-        """End a user's subscriptions to a channel; each client that had one is told (client protocol 13)."""
-        self.rules.options_of(channel)
-        for number, target in enumerate(self._targets(user, client, session)):
-            await turn_after(number)
-            if channel in target.subscriptions:
-                target.unsubscribe(channel, errors.SERVER_UNSUBSCRIBE)
-
-    async def disconnect(
-        self,
-        user: str,
-        *,
-        client: str = "",
-        session: str = "",
-        whitelist: Sequence[str] = (),
-        disconnect: DisconnectCode,
-    ) -> None:
-        """End a user's connections, all but those in *whitelist*."""
-        spared = frozenset(whitelist)
-        for number, target in enumerate(self._targets(user, client, session)):
-            await turn_after(number)
-            if target.client not in spared:
-                target.disconnect(disconnect)
-
-    async def refresh(
-        self,
-        user: str,
-        *,
-        client: str = "",
-        session: str = "",
-        expired: bool = False,
-        expire_at: int = 0,
-        info: bytes = b"",
-    ) -> None:
-        """Give a user's connections another expiration and tell them, or end them (server specification 6.5)."""
-        for number, target in enumerate(self._targets(user, client, session)):
-            await turn_after(number)
-            if expired or (expire_at and expire_at <= self.clock.unix()):
-                target.disconnect(errors.CONNECTION_EXPIRED)
-            else:
-                target.refresh(expire_at, info if expire_at else b"")
-
-    async def channels(self, pattern: str) -> Mapping[str, int]:
-        """Channels with subscribers whose name matches the glob, or all."""
-        matches = Glob(pattern).matches if pattern else None
-        return {
-            name: count for name, count in self.hub.subscriber_counts() if matches is None or matches(name)
-        }
-
-    async def info(self) -> Sequence[NodeInfo]:
+    def describe(self) -> NodeInfo:
         """This node in numbers."""
-        return [
-            NodeInfo(
-                uid=self.uid,
-                name=self.name,
-                version=__version__,
-                num_clients=len(self.hub.clients),
-                num_users=self.hub.user_count,
-                num_subs=self.hub.subscription_count,
-                num_channels=len(self.hub.channels),
-                uptime=int(self.clock.monotonic() - self._started_at),
-                metrics=self._aggregate.report(),
-            )
-        ]
-
-
-async def turn_after(number: int) -> None:
-    """Let the loop have its turn if so many clients have been served (invariant 7): the next one may have gone then."""
-    if number and number % CLIENTS_AT_ONCE == 0:
-        await asyncio.sleep(0)
+        return NodeInfo(
+            uid=self.uid,
+            name=self.name,
+            version=__version__,
+            num_clients=len(self.hub.clients),
+            num_users=self.hub.user_count,
+            num_subs=self.hub.subscription_count,
+            num_channels=len(self.hub.channels),
+            uptime=int(self.clock.monotonic() - self._started_at),
+            metrics=self._aggregate.report(),
+        )
 
 
 def engine_failed(what: str, away: Exception) -> ClientError:
     """The engine could not be reached: worth a line in the log, and a retry."""
     log.error("engine is away", request=what, error=str(away))
     return ClientError(errors.INTERNAL)
-
-
-def subscribe_push(channel: str, data: bytes, held: Subscription, core: Channel | None) -> Push:
-    """What a client is told again of a subscription that it has."""
-    positioned = held.delivery.positioned and core is not None
-    return Push(
-        channel=channel,
-        subscribe=Subscribe(
-            recoverable=held.recoverable,
-            epoch=core.epoch if core is not None and positioned else "",
-            offset=core.offset if core is not None and positioned else 0,
-            positioned=positioned,
-            data=Raw(data) if data else NO_DATA,
-        ),
-    )

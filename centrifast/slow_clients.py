@@ -26,12 +26,10 @@ class NodeStats(Snapshot, frozen=True, kw_only=True):
     slow: Sequence[SlowClient] = ()
 
 
-async def stats_of(
-    snapshot: Callable[[], Snapshot], clients: Mapping[str, Client], slow: int
-) -> list[NodeStats]:
+async def stats_of(snapshot: Callable[[], Snapshot], clients: Mapping[str, Client], slow: int) -> NodeStats:
     """This process in numbers, with its *slow* slowest clients."""
     named = await slowest(clients, slow)
-    return [NodeStats(**asdict(snapshot()), slow=named)]
+    return NodeStats(**asdict(snapshot()), slow=named)
 
 
 async def slowest(clients: Mapping[str, Client], count: int) -> list[SlowClient]:

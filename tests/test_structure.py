@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("endpoints",),
     ("server", "api", "transports"),
     ("client",),
-    ("node",),
+    ("node", "control"),
     ("admission", "subscription_rules", "subscriptions", "history_options"),
     ("positions", "catch_up", "recovered_cache", "slow_clients", "taps"),
     ("interest", "recovery"),

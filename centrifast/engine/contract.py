@@ -146,8 +146,11 @@ class PresenceManager(Protocol):
 class NodeCalls(Protocol):
     """What a controller asks of the node."""
 
-    async def on_call(self, name: str, data: bytes) -> bytes:
-        """Carry out for the clients here what another node was asked for; the answer. Raises nothing."""
+    async def on_call(self, name: str, data: bytes) -> bytes | None:
+        """Carry out for the clients here what another node was asked for; the answer, if there is one.
+
+        Raises nothing.
+        """
 
 
 class Controller(Protocol):

@@ -28,10 +28,12 @@ from centrifast.config.schema import (
 from centrifast.engine.contract import (
     Broker,
     BrokerEvents,
+    Controller,
     Engine,
     History,
     HistoryFilter,
     HistoryOptions,
+    NoOtherNodes,
     PresenceManager,
     PublishOptions,
     PublishResult,
@@ -295,6 +297,7 @@ class Server:
         config_: Config | None = None,
         broker: Broker | None = None,
         presence: PresenceManager | None = None,
+        controller: Controller | None = None,
     ) -> None:
         self.config = config_ or config()
         self.clock = FakeClock(NOW)
@@ -311,7 +314,7 @@ class Server:
             self.clock,
             self.hub,
             {VARIANTS[encoding]: codec for encoding, codec in CODECS.items()},
-            Engine(self.broker, self.presence),
+            Engine(self.broker, self.presence, controller or NoOtherNodes()),
             (tokens, tokens),
             "test",
         )

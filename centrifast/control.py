@@ -1,0 +1,376 @@
+"""What the server API asks of clients, wherever they are connected: of those here, and of all others by calls.
+
+Every node carries out the same call for its own clients. It is done here first and then asked of the others, so a
+failure on the way there never undoes what happened here (server specification 14, decision 30).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Raw
+
+from centrifast import errors, log
+from centrifast._channel import Channel
+from centrifast.auth.claims import NO_OVERRIDE, SubscriptionOverride
+from centrifast.engine.contract import Controller
+from centrifast.errors import CLIENT_ERRORS, ClientError, Disconnect, DisconnectCode
+from centrifast.glob import Glob
+from centrifast.hub import Client, Subscription
+from centrifast.limits import CLIENTS_AT_ONCE
+from centrifast.model import NodeInfo, StreamPosition
+from centrifast.protocol.forms import to_wire
+from centrifast.protocol.wire import NO_DATA, Push, Subscribe
+from centrifast.slow_clients import NodeStats
+from centrifast.subscription_rules import make_subscription, resume_of
+
+if TYPE_CHECKING:
+    from centrifast.node import Node
+
+_encode = msgspec.msgpack.Encoder().encode
+_ERRORS = {error.code: error for error in CLIENT_ERRORS}
+
+
+class _Target(msgspec.Struct, frozen=True, kw_only=True):
+    """The connections of *user*, or one of them."""
+
+    user: str
+    client: str = ""
+    session: str = ""
+
+
+class SubscribeCall(_Target, frozen=True, kw_only=True):
+    """See ``Control.subscribe``."""
+
+    channel: str
+    info: bytes = b""
+    data: bytes = b""
+    expire_at: int = 0
+    override: SubscriptionOverride = NO_OVERRIDE
+    recover_since: StreamPosition | None = None
+
+
+class UnsubscribeCall(_Target, frozen=True, kw_only=True):
+    """See ``Control.unsubscribe``."""
+
+    channel: str
+
+
+class DisconnectCall(_Target, frozen=True, kw_only=True):
+    """See ``Control.disconnect``."""
+
+    code: int
+    reason: str
+    whitelist: Sequence[str] = ()
+
+
+class RefreshCall(_Target, frozen=True, kw_only=True):
+    """See ``Control.refresh``."""
+
+    expired: bool = False
+    expire_at: int = 0
+    info: bytes = b""
+
+
+class ChannelsCall(msgspec.Struct, frozen=True):
+    """See ``Control.channels``."""
+
+    pattern: str
+
+
+class InfoCall(msgspec.Struct, frozen=True):
+    """See ``Control.info``."""
+
+
+class StatsCall(msgspec.Struct, frozen=True):
+    """See ``Control.stats``."""
+
+    slow: int
+
+
+class Control:
+    """Calls of the server API that concern clients; ``contract.NodeCalls``."""
+
+    def __init__(self, node: "Node", controller: Controller) -> None:
+        self._node = node
+        self._controller = controller
+        self._calls: Mapping[str, tuple[type, Callable[[Any], Awaitable[Any]]]] = {
+            "subscribe": (SubscribeCall, self._subscribe_all),
+            "unsubscribe": (UnsubscribeCall, self._unsubscribe_all),
+            "disconnect": (DisconnectCall, self._disconnect_all),
+            "refresh": (RefreshCall, self._refresh_all),
+            "channels": (ChannelsCall, self._channels_here),
+            "info": (InfoCall, self._info_here),
+            "stats": (StatsCall, self._stats_here),
+        }
+
+    async def start(self) -> None:
+        """Carry out what others ask for from here on."""
+        await self._controller.start(self)
+
+    async def close(self) -> None:
+        """Carry out nothing more."""
+        await self._controller.close()
+
+    # ------------------------------------------------------------- the calls
+
+    async def subscribe(
+        self,
+        user: str,
+        channel: str,
+        *,
+        client: str = "",
+        session: str = "",
+        info: bytes = b"",
+        data: bytes = b"",
+        expire_at: int = 0,
+        override: SubscriptionOverride = NO_OVERRIDE,
+        recover_since: StreamPosition | None = None,
+    ) -> None:
+        """Subscribe a user's connections to a channel and tell them (server specification 6.5).
+
+        What they missed since *recover_since*, if that can be said, follows as ordinary publications. Raises
+        UNKNOWN_CHANNEL, INTERNAL.
+        """
+        self._node.channel_options(channel)
+        call = SubscribeCall(
+            user=user,
+            channel=channel,
+            client=client,
+            session=session,
+            info=info,
+            data=data,
+            expire_at=expire_at,
+            override=override,
+            recover_since=recover_since,
+        )
+        await self._tell_all("subscribe", call)
+
+    async def unsubscribe(self, user: str, channel: str, *, client: str = "", session: str = "") -> None:
+        """End a user's subscriptions to a channel; each client that had one is told (client protocol 13).
+
+        Raises UNKNOWN_CHANNEL, INTERNAL.
+        """
+        self._node.channel_options(channel)
+        call = UnsubscribeCall(user=user, channel=channel, client=client, session=session)
+        await self._tell_all("unsubscribe", call)
+
+    async def disconnect(
+        self,
+        user: str,
+        *,
+        client: str = "",
+        session: str = "",
+        whitelist: Sequence[str] = (),
+        disconnect: DisconnectCode,
+    ) -> None:
+        """End a user's connections, all but those in *whitelist*. Raises INTERNAL."""
+        code, reason = disconnect.code, disconnect.reason
+        call = DisconnectCall(
+            user=user, client=client, session=session, whitelist=whitelist, code=code, reason=reason
+        )
+        await self._tell_all("disconnect", call)
+
+    async def refresh(
+        self,
+        user: str,
+        *,
+        client: str = "",
+        session: str = "",
+        expired: bool = False,
+        expire_at: int = 0,
+        info: bytes = b"",
+    ) -> None:
+        """Give a user's connections another expiration and tell them, or end them (server specification 6.5).
+
+        Raises INTERNAL.
+        """
+        call = RefreshCall(
+            user=user, client=client, session=session, expired=expired, expire_at=expire_at, info=info
+        )
+        await self._tell_all("refresh", call)
+
+    async def channels(self, pattern: str) -> Mapping[str, int]:
+        """Subscribers by channel, of all channels whose name matches the glob. Raises ``GlobError``, INTERNAL."""
+        call = ChannelsCall(pattern)
+        counts = await self._channels_here(call)
+        for answer in await self._ask_others("channels", call):
+            for name, count in msgspec.msgpack.decode(answer, type=dict[str, int]).items():
+                counts[name] = counts.get(name, 0) + count
+        return counts
+
+    async def info(self) -> Sequence[NodeInfo]:
+        """Every node in numbers. Raises INTERNAL."""
+        call = InfoCall()
+        infos = [await self._info_here(call)]
+        for answer in await self._ask_others("info", call):
+            infos.append(msgspec.msgpack.decode(answer, type=NodeInfo))
+        return infos
+
+    async def stats(self, slow: int) -> Sequence[NodeStats]:
+        """Every process in numbers, each with its *slow* slowest clients. Raises INTERNAL."""
+        call = StatsCall(slow)
+        found = [await self._stats_here(call)]
+        for answer in await self._ask_others("stats", call):
+            found.append(msgspec.msgpack.decode(answer, type=NodeStats))
+        return found
+
+    # ------------------------------------------- called by the controller
+
+    async def on_call(self, name: str, data: bytes) -> bytes | None:
+        """Carry out for the clients here what another node was asked for; None if it can not be."""
+        known = self._calls.get(name)
+        if known is None:
+            log.error("a call of another node is not known here", call=name)
+            return None
+        kind, carry_out = known
+        try:
+            result = await carry_out(msgspec.msgpack.decode(data, type=kind))
+        except ClientError as failure:
+            return _encode(failure.error.code)
+        except Exception:  # noqa: BLE001 - the boundary where a bug costs one call, not the link to all others
+            log.exception("a call of another node failed", call=name)
+            return _encode(errors.INTERNAL.code)
+        return _encode(result)
+
+    # -------------------------------------------------------- to the others
+
+    async def _tell_all(self, name: str, call: _Target) -> None:
+        """Carry out a call here and everywhere else; the first failure is raised when all is done."""
+        _, carry_out = self._calls[name]
+        failure: ClientError | None = None
+        try:
+            await carry_out(call)
+        except ClientError as failed:
+            failure = failed
+        for answer in await self._ask_others(name, call):
+            code = msgspec.msgpack.decode(answer)
+            if code is not None and failure is None:
+                failure = ClientError(_ERRORS.get(code, errors.INTERNAL))
+        if failure is not None:
+            raise failure
+
+    async def _ask_others(self, name: str, call: msgspec.Struct) -> Sequence[bytes]:
+        """What the others answer. Raises INTERNAL when they can not be reached."""
+        try:
+            return await self._controller.call(name, _encode(call))
+        except (ConnectionError, TimeoutError) as away:
+            log.error("other nodes can not be reached", request=name, error=str(away))
+            raise ClientError(errors.INTERNAL) from away
+
+    # ----------------------------------------------------- for clients here
+
+    def _targets(self, call: _Target) -> Sequence[Client]:
+        """Sessions a call means. No transport here has session ids, so naming one matches nothing."""
+        return () if call.session else self._node.hub.sessions_of(call.user, call.client)
+
+    async def _subscribe_all(self, call: SubscribeCall) -> None:
+        node, channel = self._node, call.channel
+        options = node.channel_options(channel)
+        for number, target in enumerate(self._targets(call)):
+            await turn_after(number)
+            if target.client not in node.hub.clients:
+                continue  # it went while another one was waited for (invariant 6)
+            if call.expire_at and call.expire_at <= node.clock.unix():
+                raise ClientError(errors.INTERNAL)
+            held = target.subscriptions.get(channel)
+            if held is not None:
+                # One that has not started is told when it does, one that is lost of that.
+                if held.started and node.subscriptions.deliver_pending(target, channel):
+                    target.push(subscribe_push(channel, call.data, held, node.hub.channels.get(channel)))
+                continue
+            if len(target.subscriptions) >= node.config.client.channel_limit:
+                target.disconnect(errors.CHANNEL_LIMIT)
+                continue
+            subscription = make_subscription(
+                options, call.override, server_side=True, chan_info=call.info, expires_at=call.expire_at
+            )
+            await self._subscribe(target, subscription, call)
+
+    async def _subscribe(self, target: Client, subscription: Subscription, call: SubscribeCall) -> None:
+        """Subscribe one connection and tell it. Raises INTERNAL when the engine is away."""
+        node, channel, since = self._node, call.channel, call.recover_since
+        options = node.channel_options(channel)
+        history, resume = node.histories.of(options), resume_of(options, subscription, since)
+        try:
+            await node.subscriptions.prepare(target, channel, subscription, history, resume)
+            recovery = node.subscriptions.start(target, channel, subscription)
+        except Disconnect as failed:
+            raise ClientError(errors.INTERNAL) from failed
+        if recovery is None:
+            return
+        target.schedule_wake()
+        offset = since.offset if since is not None and recovery.recovered else recovery.position.offset
+        target.push(
+            Push(
+                channel=channel,
+                subscribe=Subscribe(
+                    recoverable=subscription.recoverable,
+                    epoch=recovery.position.epoch,
+                    offset=offset,
+                    positioned=subscription.delivery.positioned,
+                    data=Raw(call.data) if call.data else NO_DATA,
+                ),
+            )
+        )
+        for publication in recovery.publications:
+            target.push(Push(channel=channel, pub=to_wire(publication)))
+        node.subscriptions.announce(target, channel)
+
+    async def _unsubscribe_all(self, call: UnsubscribeCall) -> None:
+        for number, target in enumerate(self._targets(call)):
+            await turn_after(number)
+            if call.channel in target.subscriptions:
+                target.unsubscribe(call.channel, errors.SERVER_UNSUBSCRIBE)
+
+    async def _disconnect_all(self, call: DisconnectCall) -> None:
+        spared = frozenset(call.whitelist)
+        disconnect = DisconnectCode(call.code, call.reason)
+        for number, target in enumerate(self._targets(call)):
+            await turn_after(number)
+            if target.client not in spared:
+                target.disconnect(disconnect)
+
+    async def _refresh_all(self, call: RefreshCall) -> None:
+        for number, target in enumerate(self._targets(call)):
+            await turn_after(number)
+            if call.expired or (call.expire_at and call.expire_at <= self._node.clock.unix()):
+                target.disconnect(errors.CONNECTION_EXPIRED)
+            else:
+                target.refresh(call.expire_at, call.info if call.expire_at else b"")
+
+    async def _channels_here(self, call: ChannelsCall) -> dict[str, int]:
+        matches = Glob(call.pattern).matches if call.pattern else None
+        return {
+            name: count
+            for name, count in self._node.hub.subscriber_counts()
+            if matches is None or matches(name)
+        }
+
+    async def _info_here(self, _: InfoCall) -> NodeInfo:
+        return self._node.describe()
+
+    async def _stats_here(self, call: StatsCall) -> NodeStats:
+        return await self._node.own_stats(call.slow)
+
+
+async def turn_after(number: int) -> None:
+    """Let the loop have its turn if so many clients have been served (invariant 7): the next one may have gone then."""
+    if number and number % CLIENTS_AT_ONCE == 0:
+        await asyncio.sleep(0)
+
+
+def subscribe_push(channel: str, data: bytes, held: Subscription, core: Channel | None) -> Push:
+    """What a client is told again of a subscription that it has."""
+    positioned = held.delivery.positioned and core is not None
+    return Push(
+        channel=channel,
+        subscribe=Subscribe(
+            recoverable=held.recoverable,
+            epoch=core.epoch if core is not None and positioned else "",
+            offset=core.offset if core is not None and positioned else 0,
+            positioned=positioned,
+            data=Raw(data) if data else NO_DATA,
+        ),
+    )
