@@ -63,9 +63,8 @@ class Node:
         self.metrics = Metrics(recovered_publications=config.prometheus.recovered_publications_histogram)
         self.collector = Collector(self.metrics, codecs, hub.drain, hub.population, clock)
         self.snapshot = partial(self.collector.snapshot, self.uid, name)
-        self._aggregate = Aggregate(
-            self.collector.collect, clock, config.node.info_metrics_aggregate_interval
-        )
+        interval = config.node.info_metrics_aggregate_interval
+        self._aggregate = Aggregate(self.collector.collect, clock, interval)
         self.own_stats = partial(stats_of, self.snapshot, hub.clients)
         self.admission = Admission(config.client, clock, hub, self.metrics.connection_limit)
         self._broker, self._presence = engine.broker, engine.presence
@@ -75,7 +74,6 @@ class Node:
             clock, hub.channels, self._losses, self._read_top, config.client.channel_position_check_delay
         )
         self.subscriptions = self._make_subscriptions(engine, codecs)
-        # What concerns clients of all nodes: the server API calls it on the node.
         self.control = control = Control(self, engine.controller)
         self.subscribe, self.unsubscribe = control.subscribe, control.unsubscribe
         self.disconnect, self.refresh = control.disconnect, control.refresh
