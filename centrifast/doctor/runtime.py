@@ -33,7 +33,8 @@ class RuntimeFacts:
 
 def read_runtime() -> RuntimeFacts:
     """Look at the running Python."""
-    names = ("PY_CFLAGS", "PY_CORE_CFLAGS", "PY_CORE_LDFLAGS", "PGO_PROF_USE_FLAG")
+    # Not PGO_PROF_USE_FLAG: that is what profiles would be used with, and every build has it.
+    names = ("PY_CFLAGS", "PY_CORE_CFLAGS", "PY_CORE_LDFLAGS", "CFLAGS_NODIST")
     missing: list[str] = []
     for name in extensions():
         try:

@@ -1,6 +1,8 @@
 """The Python that runs the server."""
 
 import importlib
+import sys
+import sysconfig
 from dataclasses import replace
 from types import ModuleType
 
@@ -66,3 +68,15 @@ def test_what_can_not_be_imported_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     facts = read_runtime()
     assert "centrifast._core: no centrifast._core" in facts.missing
     assert facts.uvloop == ""
+
+
+def test_a_build_that_only_could_use_profiles_is_not_optimized(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {
+        "CONFIG_ARGS": "'--prefix=/opt/python' '--enable-shared'",
+        "PY_CFLAGS": "-Wsign-compare -DNDEBUG -g -fwrapv -O3 -Wall",
+        "PGO_PROF_USE_FLAG": "-fprofile-use -fprofile-correction",
+        "PGO_PROF_GEN_FLAG": "-fprofile-generate",
+    }
+    monkeypatch.setattr(sysconfig, "get_config_var", variables.get)
+    monkeypatch.setattr(sys, "base_prefix", "/opt/python")
+    assert check_runtime(read_runtime())[0].level is Level.WARN
