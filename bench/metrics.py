@@ -22,7 +22,7 @@ from centrifast._wheel import TimingWheel
 from centrifast.clock import Clock, SystemClock
 from centrifast.metrics.collector import Collector, Population
 from centrifast.metrics.exposition import write
-from centrifast.metrics.metrics import Metrics
+from centrifast.metrics.metrics import HTTP, Metrics
 from centrifast.metrics.registry import COMMAND_BOUNDS
 
 CALLS = 10_000
@@ -89,7 +89,7 @@ def measure_reading(clock: Clock) -> harness.Figures:
     for histogram in metrics.commands:
         histogram.observe(1e-4)
     for method in range(14):
-        metrics.api_called("http", str(method), now())
+        metrics.api_calls[HTTP][str(method)].observe(1e-4)
     variant = Variant("json", 1, b"\n", b"{}", b"{}")
     for kind in range(len(FRAME_TYPES)):
         variant.count_received(kind, 100)

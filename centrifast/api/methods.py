@@ -53,12 +53,9 @@ from centrifast.engine import contract
 from centrifast.errors import ApiError, ApiErrorCode, ClientError, DisconnectCode
 from centrifast.glob import GlobError
 from centrifast.limits import CLOSE_REASON_SIZE, SLOW_CLIENTS
-from centrifast.metrics.metrics import Metrics
+from centrifast.metrics.metrics import HTTP, Metrics
 from centrifast.model import ClientInfo, NodeInfo, PresenceStats, StreamPosition
 from centrifast.slow_clients import NodeStats
-
-HTTP = "http"
-"""What metrics call the way by which calls come."""
 
 _API_ERRORS = {error.code: error for error in errors.API_ERRORS}
 
@@ -375,7 +372,10 @@ async def perform(node: ApiNode, name: str, request: Any) -> AnyResult | ApiErro
     """Call a method; an error is returned, not raised."""
     started = now()
     outcome = await _settle(METHODS[name][1](node, request), name)
-    node.metrics.api_called(HTTP, name, started, outcome.code if isinstance(outcome, ApiErrorCode) else 0)
+    metrics = node.metrics
+    metrics.api_calls[HTTP][name].observe_since(started)
+    if isinstance(outcome, ApiErrorCode):
+        metrics.api_errors.of(HTTP, name, outcome.code).add()
     return outcome
 
 

@@ -102,7 +102,9 @@ class Collector:
             descriptor_limit=process.descriptor_limit,
             publish_to_socket=percentiles([self._drain.round_times]),
             client_command=percentiles(metrics.commands),
-            api_command=percentiles(metrics.api_calls.values()),
+            api_command=percentiles(
+                [times for calls in metrics.api_calls.values() for times in calls.values()]
+            ),
             loop_lag=percentiles([metrics.loop_lag]),
         )
 
@@ -202,7 +204,11 @@ class Collector:
 
     def _api(self) -> list[Collected]:
         metrics = self._metrics
-        calls = sorted(metrics.api_calls.items())
+        calls = [
+            ((protocol, method), times)
+            for protocol, durations in sorted(metrics.api_calls.items())
+            for method, times in sorted(durations.items())
+        ]
         return [
             (registry.SUPPRESSED, rows(metrics.suppressed, NO_NAMESPACE)),
             (registry.API_COMMANDS, [Row(spread(times), labels) for labels, times in calls]),

@@ -46,6 +46,18 @@ _NAMES = ("unnamed", "unregistered")
 _VERSIONS = ("unversioned", "unregistered")
 
 
+HTTP = "http"
+"""What the way is called by which calls of the server API come."""
+
+
+class Durations(dict[str, Histogram]):
+    """Of calls, by method: one is made when it is first asked for."""
+
+    def __missing__(self, method: str) -> Histogram:
+        histogram = self[method] = Histogram(COMMAND_BOUNDS, windowed=True)
+        return histogram
+
+
 class Meter(Struct, frozen=True):
     """What all clients have in common that look alike to metrics: how many there are, and their subscriptions."""
 
@@ -83,7 +95,7 @@ class Metrics:
         self.connections = Vector(None, _NAMES, _VERSIONS)
         self.subscriptions = Vector(_NAMES)
         self.suppressed = Vector((IDEMPOTENCY, VERSION))
-        self.api_calls: dict[tuple[str, str], Histogram] = {}
+        self.api_calls = {HTTP: Durations()}
         self.api_errors = Vector(None, None, _API_ERRORS)
         self.loop_lag = Histogram(COMMAND_BOUNDS, windowed=True)
         self._meters: dict[tuple[str, bool, bool], Meter] = {}
@@ -100,15 +112,6 @@ class Metrics:
                 self.subscriptions.of(name),
             )
         return meter
-
-    def api_called(self, protocol: str, method: str, started: float, error: int = 0) -> None:
-        """A call of the server API has been served; *method* stands in the API's table."""
-        durations = self.api_calls.get((protocol, method))
-        if durations is None:
-            durations = self.api_calls[protocol, method] = Histogram(COMMAND_BOUNDS, windowed=True)
-        durations.observe_since(started)
-        if error:
-            self.api_errors.of(protocol, method, error).add()
 
     def recovery_ended(self, publications: int, *, recovered: bool) -> None:
         """A client that wanted to recover was told whether it could, and was given so many publications."""

@@ -5,10 +5,10 @@ import pytest
 from centrifast import errors
 from centrifast._core import Drain
 from centrifast._framing import Variant
-from centrifast._metrics import FRAME_TYPES, now
+from centrifast._metrics import FRAME_TYPES
 from centrifast.metrics.collector import Collector, Population
 from centrifast.metrics.exposition import samples_of
-from centrifast.metrics.metrics import Metrics
+from centrifast.metrics.metrics import HTTP, Metrics
 from centrifast.metrics.registry import FAMILIES
 from centrifast.metrics.snapshot import NOT_MEASURED
 from tests.fakes import FakeClock
@@ -109,7 +109,7 @@ def test_a_snapshot_has_totals_and_percentiles(world: World) -> None:
     world.metrics.sent["publication"].add(7)
     world.metrics.disconnects.of(errors.SLOW.code).add()
     world.metrics.commands[PUBLISH].observe(0.001)
-    world.metrics.api_called("http", "publish", now())
+    world.metrics.api_calls[HTTP]["publish"].observe(0.002)
     snapshot = world.collector.snapshot("uid", "name")
     assert (snapshot.uid, snapshot.name, snapshot.uptime, snapshot.time) == (
         "uid",
@@ -126,7 +126,7 @@ def test_a_snapshot_has_totals_and_percentiles(world: World) -> None:
     assert (snapshot.messages_sent, snapshot.messages_received, snapshot.bytes_received) == (0, 1, 10)
     assert (snapshot.publications, snapshot.slow_disconnects) == (7, 1)
     assert snapshot.client_command.p50 == pytest.approx(0.001, rel=1 / 32)
-    assert snapshot.api_command != NOT_MEASURED
+    assert snapshot.api_command.p50 == pytest.approx(0.002, rel=1 / 32)
     assert snapshot.publish_to_socket == snapshot.loop_lag == NOT_MEASURED
     assert snapshot.rss > 0
     assert 0 < snapshot.open_descriptors <= snapshot.descriptor_limit

@@ -1,7 +1,6 @@
 """What a node counts, where more than one line does it."""
 
-from centrifast._metrics import now
-from centrifast.metrics.metrics import ACTIONS, Metrics
+from centrifast.metrics.metrics import ACTIONS, HTTP, Metrics
 
 
 def test_clients_that_look_alike_share_their_meter() -> None:
@@ -25,13 +24,12 @@ def test_subscriptions_are_counted_over_transports_and_versions() -> None:
     assert list(metrics.subscriptions) == [(("unregistered",), 2)]
 
 
-def test_a_call_is_measured_and_its_error_counted() -> None:
-    metrics = Metrics()
-    metrics.api_called("http", "publish", now())
-    metrics.api_called("http", "publish", now(), 107)
-    metrics.api_called("http", "info", now(), 999)
-    assert metrics.api_calls["http", "publish"].cumulative()[-1] == 2
-    assert list(metrics.api_errors) == [(("http", "info", "unknown"), 1), (("http", "publish", 107), 1)]
+def test_a_method_is_measured_from_its_first_call_on() -> None:
+    calls = Metrics().api_calls[HTTP]
+    assert not calls
+    calls["publish"].observe(0.1)
+    calls["publish"].observe(0.1)
+    assert {method: times.cumulative()[-1] for method, times in calls.items()} == {"publish": 2}
 
 
 def test_recoveries_are_told_apart_and_measured_only_if_they_succeed() -> None:
