@@ -23,6 +23,7 @@ from centrifast.engine.presence import MemoryPresence
 from centrifast.farewell import disconnect_all, disconnect_newcomers
 from centrifast.hub import Hub
 from centrifast.limits import DRAIN_SLICE, PRESENCE_TTL, SHUTDOWN_POLL
+from centrifast.metrics.graphite import Graphite
 from centrifast.node import Node
 from centrifast.protocol.json_codec import JsonCodec
 from centrifast.protocol.protobuf_codec import ProtobufCodec
@@ -97,6 +98,8 @@ class Server:
         self._wheel_timer: TimerHandle | None = None
         self._wheel_due = 0.0
         self._trimmer = Trimmer(self._clock, self._settings)
+        collect = self.node.collector.collect
+        self._graphite = Graphite(config.graphite, self.node.name, collect, self._clock)
 
     @property
     def status(self) -> str:
@@ -110,6 +113,8 @@ class Server:
         await self.node.start()
         self._turn_wheel()
         self._trimmer.start()
+        if self._config.graphite.enabled:
+            self._graphite.start()
         await self._listen()
         gc.collect()
         gc.freeze()  # what exists now lives as long as the process
@@ -187,6 +192,7 @@ class Server:
         if self._wheel_timer is not None:
             self._wheel_timer.cancel()
         self._trimmer.stop()
+        await self._graphite.close()
         await self.node.close()
         for verifier in (self.node.tokens, self.node.subscription_tokens):
             await verifier.close()

@@ -161,3 +161,6 @@ CHANNEL_LOG_SIZE = 256
 
 PATH_LOG_SIZE = 256
 """Characters of a request's path in a line of the log; addresses given by proxies get a quarter."""
+
+GRAPHITE_TIMEOUT = 1.0
+"""Seconds for one push of metrics to Graphite, as upstream."""

@@ -24,6 +24,11 @@ millisecond however many clients are connected.
 `channel_namespace` and `accept_protocol` are always empty. Labels take known values only; everything else is counted as
 `unknown`. Families of parts that are not built are missing: proxies, consumers, surveys, map channels, shared polls.
 Summaries look back over the last ten minutes; their quantiles (0.5, 0.99, 0.999) are exact to 3.1 %.
+
+`graphite.enabled` pushes all but the histograms to Graphite every `graphite.interval`, as
+`<graphite.prefix>.<node.name>.centrifugo.node.num_clients`; counters as what was added in the interval, labels as parts
+of the path or, with `graphite.tags`, as tags. The server API's `info` shows the same names and values, over
+`node.info_metrics_aggregate_interval`.
 """
 
 _SECTIONS = (

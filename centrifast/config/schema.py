@@ -129,9 +129,7 @@ class Config:
     health: HealthConfig = section(HealthConfig, "Health endpoint.")
     swagger: SwaggerConfig = section(SwaggerConfig, "Page that explains the HTTP API and calls it.")
     debug: DebugConfig = section(DebugConfig, "For development and conformance suites.")
-    graphite: GraphiteConfig = section(
-        GraphiteConfig, "Metrics pushed to Graphite.", support=Support.ACCEPTED
-    )
+    graphite: GraphiteConfig = section(GraphiteConfig, "Metrics pushed to Graphite.")
     opentelemetry: OpenTelemetryConfig = section(OpenTelemetryConfig, "Traces.", support=Support.ACCEPTED)
     usage_stats: UsageStatsConfig = section(UsageStatsConfig, "Statistics for the vendor; never sent.")
     node: NodeConfig = section(NodeConfig, "This server among others.")

@@ -150,11 +150,11 @@ class DebugConfig:
 class GraphiteConfig:
     """Metrics pushed to Graphite."""
 
-    enabled: bool = option(False, "Push them.", support=Support.WARNED)
+    enabled: bool = option(False, "Push them.")
     host: str = option("localhost", "Host.")
     port: int = option(2003, "Port.", min=0, max=65535)
     prefix: str = option("centrifugo", "Prefix of names; the node's name follows.")
-    interval: float = option(10.0, "Period.")
+    interval: float = option(10.0, "Period.", min=0.1)
     tags: bool = option(False, "Labels as Graphite tags.")
 
 

@@ -113,7 +113,6 @@ def test_what_would_change_delivery_or_security_forbids_a_start(tree: dict[str, 
 @pytest.mark.parametrize(
     "path",
     [
-        "graphite.enabled",
         "opentelemetry.enabled",
     ],
 )

@@ -1,5 +1,6 @@
 """What the daemon counts while real clients do known things, as Prometheus and its tools see it."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -358,3 +359,34 @@ def test_info_shows_metrics_from_the_first_second_on(server: ServerProcess) -> N
     assert items["centrifugo.node.messages_sent_count.type.publication"] == 1
     assert items["centrifugo.api.command_duration_seconds.count.method.publish.protocol.http"] == 1
     assert not any("_histogram" in name for name in items)
+
+
+def test_graphite_is_pushed_to(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as carbon:
+        changes = {
+            "graphite": {
+                "enabled": True,
+                "host": "127.0.0.1",
+                "port": carbon.getsockname()[1],
+                "interval": "200ms",
+            },
+            "node": {"name": "one"},
+        }
+        with ServerProcess(tmp_path, changes) as server:
+            server.publish("news", 1)
+            published = []
+            while "1" not in published:
+                lines = pushed(carbon)
+                published.append(lines["centrifugo.one.centrifugo.node.messages_sent_count.type.publication"])
+            lines = pushed(carbon)
+            assert lines["centrifugo.one.centrifugo.node.messages_sent_count.type.publication"] == "0", (
+                "as before"
+            )
+            assert lines["centrifugo.one.centrifugo.node.num_nodes"] == "1"
+
+
+def pushed(carbon: socket.socket) -> dict[str, str]:
+    """What comes over the next connection: values by path."""
+    connection, _ = carbon.accept()
+    with connection, connection.makefile() as lines:
+        return {path: value for path, value, _ in map(str.split, lines)}
