@@ -24,6 +24,7 @@ class Mark:
 
     at: float
     cpu: Cpu
+    server: dict[int, float]  # CPU seconds of each of the server's processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,10 @@ class Shares:
     """CPU seconds per second of a phase."""
 
     seconds: float = 0.0
-    server: float | None = None  # None: not measured
+    server: float | None = None  # all its processes together; None: not measured
     coordinator: float = 0.0
     workers: tuple[float, ...] = ()
+    busiest: float = 0.0  # of the server's processes
 
     @property
     def loadgen(self) -> float:
@@ -74,7 +76,7 @@ class Monitor:
 
     def mark(self) -> Mark:
         """A moment to measure CPU from."""
-        return Mark(time.monotonic(), self._cpu())
+        return Mark(time.monotonic(), self._cpu(), self._server.each() if self._server else {})
 
     def since(self, mark: Mark) -> Shares:
         """CPU since a moment."""
@@ -83,11 +85,13 @@ class Monitor:
             [now - before for now, before in zip(after, earlier, strict=True)]
             for after, earlier in zip(self._cpu(), mark.cpu, strict=True)
         )
+        each = self._server.each() if self._server else {}
         return Shares(
             seconds,
             server[0] / seconds if self._server else None,
             own[0] / seconds,
             tuple(used / seconds for used in workers),
+            max((used - mark.server.get(pid, 0.0) for pid, used in each.items()), default=0.0) / seconds,
         )
 
     def _cpu(self) -> Cpu:
@@ -139,7 +143,7 @@ def warnings(shares: Shares, cores: int | None = None) -> list[str]:
     """Whether the load generator may have been the limit, not the server."""
     cores = cores or usable_cores()
     found = []
-    server_is_limit = shares.server is not None and shares.server >= SATURATED
+    server_is_limit = shares.busiest >= SATURATED
     busy = [share for share in shares.workers if share >= SATURATED]
     if busy and not server_is_limit:
         found.append(

@@ -96,6 +96,7 @@ class Stage:
             None if shares.server is None else shares.server * stretch,
             shares.coordinator * stretch,
             tuple(share * stretch for share in shares.workers),
+            shares.busiest * stretch,
         )
         report.client_cpu_share = stretched.loadgen
         report.worker_cpu_shares = list(stretched.workers)

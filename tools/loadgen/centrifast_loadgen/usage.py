@@ -50,6 +50,17 @@ class Meter:
             self._last = usage
         return self._last
 
+    def each(self) -> dict[int, float]:
+        """CPU seconds of each process by its id, of those `measure` found; what has ended is not there."""
+        found = {}
+        for process in self._family:
+            try:
+                times = process.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            found[process.pid] = times.user + times.system
+        return found
+
 
 def _family(pid: int) -> list[psutil.Process]:
     try:

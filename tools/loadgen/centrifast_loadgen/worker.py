@@ -38,6 +38,7 @@ ENCODINGS = {Protocol.JSON: Encoding.JSON, Protocol.PROTOBUF: Encoding.PROTOBUF,
 # ports per destination. The socket module names it from Python 3.12.
 IP_BIND_ADDRESS_NO_PORT = 24
 REASONS_KEPT = 5
+MOST_REASONS = 1000  # different ones that are told apart: a server may put anything into its texts
 # Receive buffer of a connection that does not read: with megabytes in the kernel the server would not notice.
 SLOW_RECEIVE_BUFFER = 4096
 # Between attempts of a connection, as SDKs do: a random time up to a limit that doubles, in seconds.
@@ -210,12 +211,12 @@ class Worker:
             delay = random.random() * min(LONGEST_BACKOFF, FIRST_BACKOFF * 2**job.attempt)
             if self._loop.time() + delay < job.until:
                 self._shard.add(Counter.RETRIED)
-                self.reasons[f"retried: {reason}"] += 1
+                self._note(f"retried: {reason}")
                 again = Job(job.client, job.resume, job.exact, job.until, job.attempt + 1)
                 self._loop.call_later(delay, self._jobs.put_nowait, again)
             else:
                 self._shard.add(Counter.FAILED)
-                self.reasons[reason] += 1
+                self._note(reason)
 
     def _commands(self, client: Connection, resume: bool) -> list[bytes]:
         settings = self._settings
@@ -289,7 +290,7 @@ class Worker:
 
     def on_closed(self, connection: Connection, reason: str) -> None:
         """The server closed a ready connection, or its socket broke."""
-        self.reasons[reason] += 1
+        self._note(reason)
         if self._settings.comes_back:
             self._enqueue(connection, resume=True, exact=False)
 
@@ -301,10 +302,13 @@ class Worker:
 
     def on_unsubscribed(self, connection: Connection, slot: int, ended: Unsubscribed) -> None:
         """The server ended a subscription: subscribe again where a client would."""
-        self.reasons[f"unsubscribed by the server: {ended.code} {ended.reason}"] += 1
+        self._note(f"unsubscribed by the server: {ended.code} {ended.reason}")
         if slot >= 0 and ended.code >= RESUBSCRIBE_FROM:
             channel = self._settings.channel(self._plan.channels_of(connection.number)[slot])
             connection.send(wire.subscribe(self._settings, slot, channel, connection.position(slot)))
+
+    def _note(self, reason: str) -> None:
+        self.reasons[reason if reason in self.reasons or len(self.reasons) < MOST_REASONS else "others"] += 1
 
     def _compare(self) -> None:
         """Add up what clients lack."""
