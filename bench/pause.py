@@ -21,7 +21,7 @@ from bench import _harness as harness
 from centrifast import log
 from centrifast.app import Server
 from centrifast.config.loader import load
-from centrifast.daemon import raise_descriptor_limit
+from centrifast.process import raise_descriptor_limit
 
 TICK = 0.002
 HOLD = 5

@@ -23,10 +23,10 @@ import uvloop
 from bench import _harness as harness
 from centrifast import app, log
 from centrifast.config.loader import load
-from centrifast.daemon import raise_descriptor_limit
 from centrifast.engine.contract import BrokerEvents
 from centrifast.engine.memory import MemoryBroker
 from centrifast.model import ClientInfo, Publication, StreamPosition
+from centrifast.process import raise_descriptor_limit
 
 TURN = 0.1  # seconds in which everything published in a turn is sent
 DATA = b'{"p":"' + b"x" * 92 + b'"}'

@@ -8,13 +8,13 @@ import gc
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from centrifast._core import Drain
 from centrifast._framing import Variant
 from centrifast._wheel import TimingWheel
 from centrifast.auth.tokens import verifiers
-from centrifast.clock import SystemClock, TimerHandle
+from centrifast.clock import Clock, SystemClock, TimerHandle
 from centrifast.config.schema import Config
 from centrifast.endpoints import Parts, add_endpoints
 from centrifast.engine.contract import Engine
@@ -25,6 +25,7 @@ from centrifast.hub import Hub
 from centrifast.limits import DRAIN_SLICE, PRESENCE_TTL, SHUTDOWN_POLL
 from centrifast.metrics.graphite import Graphite
 from centrifast.node import Node
+from centrifast.protocol.codec import Codec
 from centrifast.protocol.json_codec import JsonCodec
 from centrifast.protocol.protobuf_codec import ProtobufCodec
 from centrifast.protocol.wire import Encoding
@@ -33,7 +34,6 @@ from centrifast.server.listeners import (
     Address,
     ListenError,
     assign_sockets,
-    log_start,
     open_sockets,
     place_of,
     plan_listeners,
@@ -55,51 +55,74 @@ TEXT, BINARY = 1, 2  # WebSocket opcodes (RFC 6455 section 11.8)
 GC_THRESHOLDS = (20_000, 20, 10_000)
 
 
-class Server:
-    """All parts of one process; *passed* are sockets that were opened for it."""
+def memory_engine(config: Config, clock: Clock) -> Engine:
+    """The engine that needs nothing else."""
+    # One refresh may be late.
+    presence_ttl = max(PRESENCE_TTL, 2 * config.client.presence_update_interval)
+    return Engine(MemoryBroker(clock), MemoryPresence(clock, presence_ttl))
 
-    def __init__(self, config: Config, passed: Sequence[PassedSocket] = ()) -> None:
+
+def node_name(config: Config, number: int = 0) -> str:
+    """How the node calls itself among others; workers, numbered from 1, each have a name of their own."""
+    name = config.node.name or f"{socket.gethostname()}_{config.http_server.port}"
+    return f"{name}_{number}" if number else name
+
+
+def settle_memory() -> None:
+    """Tell the collector that what exists by now lives as long as the process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+class Server:
+    """All parts of one process; *passed* are sockets that were opened for it.
+
+    A worker is one of several and has a *number*; its *engine* is shared with them, while *has_engine* says so.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        passed: Sequence[PassedSocket] = (),
+        *,
+        engine: Engine | None = None,
+        number: int = 0,
+        has_engine: Callable[[], bool] = lambda: True,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._config = config
         self._passed = passed
+        self._has_engine = has_engine
         self.clock = self._clock = SystemClock(loop)
-        self._drain = Drain(
-            loop.call_soon, config.client.queue_max_size, DRAIN_SLICE, config.websocket.write_timeout
-        )
+        queue_max_size, write_timeout = config.client.queue_max_size, config.websocket.write_timeout
+        self._drain = Drain(loop.call_soon, queue_max_size, DRAIN_SLICE, write_timeout)
         self._wheel = TimingWheel(time.monotonic())
         self._settings = Settings(self._drain, self._wheel, config.websocket.message_size_limit)
         json_codec, protobuf_codec = JsonCodec(), ProtobufCodec()
         json = Variant("json", TEXT, b"\n", b"{}", b"{}")
         protobuf = Variant("protobuf", BINARY, b"", b"\x00", b"\x00")
         self._hub = Hub(self._drain)
-        # One refresh may be late.
-        presence_ttl = max(PRESENCE_TTL, 2 * config.client.presence_update_interval)
-        name = config.node.name or f"{socket.gethostname()}_{config.http_server.port}"
-        self.node = Node(
-            config,
-            self._clock,
-            self._hub,
-            {json: json_codec, protobuf: protobuf_codec},
-            Engine(MemoryBroker(self._clock), MemoryPresence(self._clock, presence_ttl)),
-            verifiers(config.client, self._clock),
-            name,
-        )
-        self._websocket = WebSocketEndpoint(
-            self.node,
-            self._settings,
-            OriginPolicy(config.client.allowed_origins),
-            {Encoding.JSON: (json, json_codec), Encoding.PROTOBUF: (protobuf, protobuf_codec)},
-        )
+        codecs: Mapping[Variant, Codec] = {json: json_codec, protobuf: protobuf_codec}
+        engine = engine or memory_engine(config, self._clock)
+        tokens, name = verifiers(config.client, self._clock), node_name(config, number)
+        self.node = Node(config, self._clock, self._hub, codecs, engine, tokens, name)
+        origins = OriginPolicy(config.client.allowed_origins)
+        encodings: Mapping[Encoding, tuple[Variant, Codec]] = {
+            Encoding.JSON: (json, json_codec),
+            Encoding.PROTOBUF: (protobuf, protobuf_codec),
+        }
+        self._websocket = WebSocketEndpoint(self.node, self._settings, origins, encodings)
         self._echo = EchoEndpoint(self._settings, Variant("echo", TEXT, b"", b"", b""))
         self._doors: list[FrontDoor] = []
         self._listeners: list[Acceptor] = []
         self._is_stopping = False
         self._places: list[Address] = []
+        self.serving: list[tuple[Sequence[str], Address]] = []  # endpoints and where; each a line of the log
         self._wheel_timer: TimerHandle | None = None
         self._wheel_due = 0.0
         self._trimmer = Trimmer(self._clock, self._settings)
-        collect = self.node.collector.collect
-        self._graphite = Graphite(config.graphite, self.node.name, collect, self._clock)
+        self._graphite = Graphite(config.graphite, name, self.node.collector.collect, self._clock)
 
     @property
     def status(self) -> str:
@@ -116,9 +139,7 @@ class Server:
         if self._config.graphite.enabled:
             self._graphite.start()
         await self._listen()
-        gc.collect()
-        gc.freeze()  # what exists now lives as long as the process
-        gc.set_threshold(*GC_THRESHOLDS)
+        settle_memory()
 
     def _turn_wheel(self) -> None:
         """The one timer behind all deadlines of all connections, and behind messages that can wait."""
@@ -140,7 +161,7 @@ class Server:
             self.node,
             self._websocket.upgrade,
             self._echo.upgrade,
-            is_ready=lambda: not self._is_stopping,
+            is_ready=lambda: not self._is_stopping and self._has_engine(),
             is_stopping=lambda: self._is_stopping,
         )
         add_endpoints(self._config, parts, external, internal)
@@ -166,8 +187,7 @@ class Server:
         sockets = passed or open_sockets(address, reuse_port=self._config.http_server.reuse_port)
         places = dict.fromkeys(map(place_of, sockets))
         self._listeners += listen(door, sockets, tls, self._clock)
-        for place in places if passed else (address,):
-            log_start(routes.names, place)
+        self.serving += [(routes.names, place) for place in (places if passed else (address,))]
         self._places += places
 
     # ----------------------------------------------------------------- stop

@@ -1,27 +1,27 @@
-"""The process around the server: its limits, its signals, what it tells systemd, its end (server specification 12)."""
+"""The process around the server: its signals, what it tells systemd, its end (server specification 12)."""
 
 import asyncio
-import faulthandler
 import os
-import platform
-import resource
 import signal
-import sys
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import uvloop
 
-from centrifast import __version__, log
+from centrifast import log
 from centrifast.app import Server
 from centrifast.config.loader import LoadedConfig
-from centrifast.config.schema import Config
-from centrifast.limits import DESCRIPTORS_WARNING
 from centrifast.pid_file import PidFile
-from centrifast.reload import Reloader
+from centrifast.process import (
+    FAILED,
+    log_loop_error,
+    log_parts,
+    log_start,
+    raise_descriptor_limit,
+    show_stacks_on_fatal_signals,
+)
+from centrifast.reload import NodeConfiguration, Reloader
+from centrifast.server.listeners import log_start as log_serving
 from centrifast.systemd import Notifier, take_sockets, watchdog_period
-from centrifast.transports.front_door import FrontDoorSettings
-
-FAILED = 1
 
 
 def run(loaded: LoadedConfig, pid_file: PidFile | None = None, *, strict: bool = False) -> int:
@@ -42,36 +42,6 @@ def run(loaded: LoadedConfig, pid_file: PidFile | None = None, *, strict: bool =
         log.stop_thread()
 
 
-def log_start(loaded: LoadedConfig) -> None:
-    """Say what runs, and with which file (9.4)."""
-    if loaded.file_found:
-        log.info("configuration file", path=str(loaded.path))
-    runtime = f"Python {platform.python_version()}"
-    log.info("starting centrifast", version=__version__, runtime=runtime, pid=os.getpid())
-
-
-def raise_descriptor_limit() -> None:
-    """Raise the soft limit of open files to the hard one and say so (12.5)."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    connections = FrontDoorSettings(descriptor_limit=hard).descriptor_ceiling
-    log.info("descriptor limit", limit=hard, was=soft, connections=connections)
-    if hard < DESCRIPTORS_WARNING:
-        log.warn(
-            "few descriptors: a connection needs one",
-            limit=hard,
-            hint=f"raise the hard limit (ulimit -Hn, LimitNOFILE=) to {DESCRIPTORS_WARNING} or more",
-        )
-
-
-def show_stacks_on_fatal_signals() -> None:
-    """A crash, SIGQUIT, or the abort of a watchdog leaves on standard error where each thread was."""
-    if sys.stderr is not None:
-        faulthandler.enable()
-        faulthandler.register(signal.SIGQUIT, chain=True)
-
-
 class Daemon:
     """One server, told by signals what to do."""
 
@@ -87,10 +57,13 @@ class Daemon:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(log_loop_error)
         server = Server(self._loaded.config, take_sockets(os.environ))
-        reloader = Reloader(self._loaded, server.node, server.clock, self._notifier, strict=self._strict)
+        configuration = NodeConfiguration(server.node, server.clock)
+        reloader = Reloader(self._loaded, configuration.apply, self._notifier, strict=self._strict)
         self._handle_signals(loop, reloader)
-        log_parts(server, self._loaded.config)
+        log_parts(self._loaded.config, server.node.tokens, server.node.subscription_tokens)
         await server.start()
+        for names, place in server.serving:
+            log_serving(names, place)
         self._notifier.ready(server.status)
         self._feed_watchdog(loop, watchdog_period(os.environ))
         await self._stopping.wait()
@@ -144,18 +117,3 @@ class Daemon:
             self._pid_file.remove()
         log.stop_thread()
         os._exit(FAILED)
-
-
-def log_parts(server: Server, config: Config) -> None:
-    """Say which engine and which tokens are used (9.4)."""
-    log.info("engine", engine=config.engine.type)
-    tokens, subscription_tokens = server.node.tokens, server.node.subscription_tokens
-    log.info("enabled token algorithms", algorithms=", ".join(tokens.algorithms) or "none")
-    if subscription_tokens is not tokens:
-        algorithms = ", ".join(subscription_tokens.algorithms) or "none"
-        log.info("enabled subscription token algorithms", algorithms=algorithms)
-
-
-def log_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """A bug outside of every boundary. Only its message and exception: the callback's arguments may be payloads."""
-    log.failure("error in the event loop", context.get("exception"), reason=context.get("message"))

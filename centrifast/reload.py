@@ -8,7 +8,7 @@ configuration never sees a mixture that no start could have made. Existing subsc
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -86,22 +86,6 @@ def differences(one: object, other: object, path: str = "") -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """All that a reload swaps in, and what it is told as: *config* runs from here on, *loaded* was read.
-
-    No *verifiers*: nothing of tokens has changed, and those that run know keys that would have to be fetched again.
-    """
-
-    loaded: LoadedConfig
-    config: Config
-    rules: ChannelRules
-    histories: HistoryRules
-    verifiers: Verifiers | None
-    changed: tuple[str, ...]
-    need_restart: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Basis:
     """What a reload begins with: what was read last, what the server was started with, what it runs with."""
 
@@ -110,23 +94,55 @@ class Basis:
     running: Config
 
 
-def prepare(basis: Basis, environ: Mapping[str, str], clock: Clock, *, strict: bool) -> Prepared:
-    """Read again what was read before, and make it ready; blocks, changes nothing.
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """What files and environment say by now: *loaded* as it stands there, *config* runs from here on."""
 
-    Raises ConfigError, OSError or ValueError for what could not be started with either.
+    loaded: LoadedConfig
+    config: Config
+    changed: tuple[str, ...]
+    need_restart: tuple[str, ...]
+
+
+def read_again(
+    basis: Basis, environ: Mapping[str, str], *, strict: bool, live: Callable[[str], bool] | None = None
+) -> Reread:
+    """Read again what was read before; blocks, changes nothing. *live* stands in for ``is_live``.
+
+    Raises ConfigError or OSError for what could not be started with either.
     """
-    running = basis.running
     again = reload(basis.loaded, environ)
     review(again, strict=strict)
-    config = merged(running, again.config, lambda path: is_live(path, basis.started))
-    return Prepared(
+    running = basis.running
+    config = merged(running, again.config, live or (lambda path: is_live(path, basis.started)))
+    return Reread(
         loaded=again,
+        config=config,
+        changed=tuple(differences(running, config)),
+        need_restart=tuple(differences(config, again.config)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a reload swaps in.
+
+    No *verifiers*: nothing of tokens has changed, and those that run know keys that would have to be fetched again.
+    """
+
+    config: Config
+    rules: ChannelRules
+    histories: HistoryRules
+    verifiers: Verifiers | None
+
+
+def prepare(running: Config, config: Config, clock: Clock) -> Prepared:
+    """Make ready what is made of a configuration; blocks, changes nothing. Raises ValueError, OSError."""
+    return Prepared(
         config=config,
         rules=ChannelRules(config.channel),
         histories=HistoryRules(config.channel),
         verifiers=None if same_tokens(running, config) else verifiers(config.client, clock),
-        changed=tuple(differences(running, config)),
-        need_restart=tuple(differences(config, again.config)),
     )
 
 
@@ -150,21 +166,53 @@ def swap(node: Node, prepared: Prepared) -> tuple[TokenVerifier, ...]:
     return old
 
 
+class NodeConfiguration:
+    """Lets a node that runs go over to another configuration."""
+
+    def __init__(self, node: Node, clock: Clock) -> None:
+        self._node = node
+        self._clock = clock
+
+    async def apply(self, config: Config) -> Sequence[TokenVerifier]:
+        """Go over to *config* in one step; the verifiers that are no longer used. Raises like ``prepare``."""
+        running = self._node.config
+        return swap(self._node, await in_thread(lambda: prepare(running, config, self._clock)))
+
+
+async def let_go(old: Sequence[TokenVerifier]) -> None:
+    """Close verifiers when no token waits in them any more."""
+    try:
+        for verifier in old:
+            await verifier.drain()
+    finally:
+        for verifier in old:
+            await verifier.close()
+
+
+Apply = Callable[[Config], Awaitable[Sequence[TokenVerifier]]]
+"""Goes over to a configuration; what is no longer used is to be let go of."""
+
+
 class Reloader:
     """Serves one request after another; those that come while one is served are served together, after it."""
 
     def __init__(
-        self, loaded: LoadedConfig, node: Node, clock: Clock, notifier: Notifier, *, strict: bool = False
+        self, loaded: LoadedConfig, apply: Apply, notifier: Notifier, *, strict: bool = False
     ) -> None:
-        """*loaded* is what the node was started with; *strict* refuses unknown keys."""
-        self._loaded = loaded
-        self._started = loaded.config
-        self._node = node
-        self._clock = clock
+        """*loaded* is what the server was started with; *strict* refuses unknown keys."""
+        self._basis = Basis(loaded, loaded.config, loaded.config)
+        self._apply = apply
         self._notifier = notifier
         self._strict = strict
         self._is_wanted = False
         self._task: asyncio.Task[None] | None = None
+        self.turn = asyncio.Lock()
+        """Held by who changes the configuration."""
+
+    @property
+    def running(self) -> Config:
+        """What the server runs with."""
+        return self._basis.running
 
     def request(self) -> None:
         """Reload as soon as possible."""
@@ -172,6 +220,15 @@ class Reloader:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._serve())
             self._task.add_done_callback(self._on_done)
+
+    async def read(self, live: Callable[[str], bool] | None = None) -> Reread:
+        """Read files and environment again, in a thread; see ``read_again``. Changes nothing."""
+        basis, strict = self._basis, self._strict
+        return await in_thread(lambda: read_again(basis, os.environ.copy(), strict=strict, live=live))
+
+    def adopt(self, reread: Reread, *, as_start: bool = False) -> None:
+        """Compare the next one with this; *as_start*: the server has been started with it as good as new."""
+        self._basis = Basis(reread.loaded, reread.config if as_start else self._basis.started, reread.config)
 
     async def close(self) -> None:
         """Give up what runs; the node's verifiers are the caller's to close."""
@@ -188,34 +245,30 @@ class Reloader:
     async def _serve(self) -> None:
         while self._is_wanted:
             self._is_wanted = False
-            self._notifier.reloading()
-            status = "configuration reloaded"
-            try:
-                await self._reload()
-            except (ConfigError, OSError, ValueError) as error:
-                status = f"configuration was not reloaded: {error}"
-                log.error("configuration was not reloaded, the old one stays", error=error)
-            except Exception:  # noqa: BLE001 - the boundary where a bug costs a reload, not the server
-                status = "configuration was not reloaded"
-                log.exception("configuration was not reloaded, the old one stays")
-            self._notifier.ready(status)
+            async with self.turn:
+                await self._serve_one()
+
+    async def _serve_one(self) -> None:
+        self._notifier.reloading()
+        status = "configuration reloaded"
+        try:
+            await self._reload()
+        except (ConfigError, OSError, ValueError) as error:
+            status = f"configuration was not reloaded: {error}"
+            log.error("configuration was not reloaded, the old one stays", error=error)
+        except Exception:  # noqa: BLE001 - the boundary where a bug costs a reload, not the server
+            status = "configuration was not reloaded"
+            log.exception("configuration was not reloaded, the old one stays")
+        self._notifier.ready(status)
 
     async def _reload(self) -> None:
-        basis = Basis(self._loaded, self._started, self._node.config)
-        prepared = await in_thread(
-            lambda: prepare(basis, os.environ.copy(), self._clock, strict=self._strict)
-        )
-        self._loaded = prepared.loaded
-        old = swap(self._node, prepared)
-        log.info("configuration reloaded", changed=", ".join(prepared.changed))
-        if prepared.need_restart:
-            log.info("changed options need a restart", options=", ".join(prepared.need_restart))
-        try:
-            for verifier in old:
-                await verifier.drain()
-        finally:
-            for verifier in old:
-                await verifier.close()
+        reread = await self.read()
+        old = await self._apply(reread.config)
+        self.adopt(reread)
+        log.info("configuration reloaded", changed=", ".join(reread.changed))
+        if reread.need_restart:
+            log.info("changed options need a restart", options=", ".join(reread.need_restart))
+        await let_go(old)
 
 
 async def in_thread(work: Callable[[], V]) -> V:

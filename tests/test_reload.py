@@ -19,13 +19,16 @@ from centrifast.reload import (
     LIVE,
     NOT_LIVE,
     Basis,
+    NodeConfiguration,
     Prepared,
     Reloader,
+    Reread,
     differences,
     in_thread,
     is_live,
     merged,
     prepare,
+    read_again,
 )
 from centrifast.systemd import Notifier
 from tests.client import conftest
@@ -48,9 +51,12 @@ class ConfigFile:
     def write(self, tree: Mapping[str, object]) -> None:
         self.path.write_text(json.dumps({**OPEN, **tree}))
 
-    def prepare(self, *, strict: bool = False) -> Prepared:
+    def read_again(self, *, strict: bool = False) -> Reread:
         config = self.loaded.config
-        return prepare(Basis(self.loaded, config, config), {}, FakeClock(), strict=strict)
+        return read_again(Basis(self.loaded, config, config), {}, strict=strict)
+
+    def prepare(self, *, strict: bool = False) -> Prepared:
+        return prepare(self.loaded.config, self.read_again(strict=strict).config, FakeClock())
 
 
 @pytest.fixture
@@ -117,10 +123,10 @@ def test_what_does_not_take_effect_keeps_its_value() -> None:
 def test_what_was_changed_is_told_by_name(tmp_path: Path) -> None:
     file = ConfigFile(tmp_path / "c.json", {})
     file.write({"channel": {"namespaces": [{"name": "chat"}]}, "http_server": {"port": 1}, "pid_file": "x"})
-    prepared = file.prepare()
-    assert prepared.changed == ("channel.namespaces",)
-    assert prepared.need_restart == ("http_server.port", "pid_file")
-    assert prepared.rules.options_of("chat:1").allow_subscribe_for_client is False
+    reread = file.read_again()
+    assert reread.changed == ("channel.namespaces",)
+    assert reread.need_restart == ("http_server.port", "pid_file")
+    assert file.prepare().rules.options_of("chat:1").allow_subscribe_for_client is False
 
 
 # ------------------------------------------------------------------ what is refused
@@ -181,7 +187,8 @@ def reloading(
     server = serve(file.loaded.config)
 
     async def main() -> None:
-        reloader = Reloader(file.loaded, server.node, server.clock, Notifier({}))
+        configuration = NodeConfiguration(server.node, server.clock)
+        reloader = Reloader(file.loaded, configuration.apply, Notifier({}))
         await work(reloader, server)
         await reloader.close()
 
@@ -297,6 +304,23 @@ def test_requests_during_a_reload_are_served_together_after_it(
 
     reloading(file, serve, work)
     assert [name for _, name, _ in lines] == ["configuration reloaded"] * 2
+
+
+def test_what_takes_effect_with_a_restart_of_the_workers_is_said_by_who_asks(
+    tmp_path: Path, serve: Serve
+) -> None:
+    file = ConfigFile(tmp_path / "c.json", {})
+
+    async def work(reloader: Reloader, _: Any) -> None:
+        file.write({"client": {**OPEN["client"], "channel_limit": 7}, "http_server": {"port": 1}})
+        reread = await reloader.read(lambda path: path != "http_server.port")
+        assert (reread.changed, reread.need_restart) == (("client.channel_limit",), ("http_server.port",))
+        assert reloader.running.client.channel_limit == 128
+        reloader.adopt(reread, as_start=True)
+        assert reloader.running.client.channel_limit == 7
+        assert (await reloader.read()).changed == ()
+
+    reloading(file, serve, work)
 
 
 # ------------------------------------------------------------------ the thread

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "centrifast"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli", "__main__"),
     ("doctor",),
-    ("app", "daemon", "farewell", "reload"),
+    ("app", "daemon", "farewell", "process", "reload", "workers"),
     ("endpoints",),
     ("server", "api", "transports"),
     ("client",),
@@ -52,6 +52,7 @@ WITHOUT_OWN_TEST = {
     "endpoints.py": "tested by tests/integration through the running daemon",
     "app.py": "tested by tests/integration and tests/sdk through the running daemon",
     "daemon.py": "tested by tests/integration through the running daemon",
+    "process.py": "tested by tests/integration through the running daemon",
     "limits.py": "constants",
     "protocol/wire.py": "declarations, tested through both codecs",
     "protocol/codec.py": "a contract, tested through both codecs",

@@ -22,6 +22,7 @@ FLAGS = (
     "http_server.internal_address",
     "http_server.internal_port",
     "pid_file",
+    "workers",
     "engine.type",
     "broker.enabled",
     "broker.type",

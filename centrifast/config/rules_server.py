@@ -10,11 +10,16 @@ from centrifast.config.schema import Config, TlsConfig
 from centrifast.glob import Glob
 
 HIGHEST_PORT = 65535
+AUTO = "auto"
+MOST_WORKERS = 64
+"""Workers one node may have."""
+
 LISTENER_TLS = ("http_server.tls", "http_server.internal_tls")
 
 
 def check(config: Config) -> Iterator[str]:
     """Give a sentence for each rule that is broken."""
+    yield from check_workers(config)
     yield from check_listeners(config)
     yield from check_endpoints(config)
     yield from check_claim("client.token", config.client.token)
@@ -25,6 +30,14 @@ def check(config: Config) -> Iterator[str]:
     yield from check_transforms(config)
     if config.shutdown.disconnect_spread > config.shutdown.timeout:
         yield "shutdown.disconnect_spread must not be greater than shutdown.timeout"
+
+
+def check_workers(config: Config) -> Iterator[str]:
+    """Workers are counted, or counted by us."""
+    word = config.workers
+    is_number = word.isascii() and word.isdecimal() and len(word) <= 3
+    if word != AUTO and not (is_number and 1 <= int(word) <= MOST_WORKERS):
+        yield f"workers: {word!r} is not valid; use a number from 1 to {MOST_WORKERS}, or {AUTO}"
 
 
 def check_listeners(config: Config) -> Iterator[str]:

@@ -141,5 +141,10 @@ class Config:
     consumers: tuple[ConsumerConfig, ...] = items(
         ConsumerConfig, "Commands and publications taken from queues.", support=Support.ACCEPTED
     )
+    workers: str = option(
+        "1",
+        "Processes that serve clients behind one port, 1 to 64; `auto` = one for each processor this process may use.",
+        extension=True,
+    )
     pid_file: str = option("", "Write the process id here.")
     enable_unreleased_features: bool = option(False, "Accepted for compatibility.", support=Support.ACCEPTED)

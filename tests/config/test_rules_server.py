@@ -12,6 +12,8 @@ PEM = "-----BEGIN X-----"
     "tree",
     [
         {},
+        {"workers": "auto"},
+        {"workers": 64},
         {"http_server.internal_port": 9000, "http_server.h2c_external": True},
         {"http_server.tls": {"enabled": True, "cert_pem": PEM, "key_pem": PEM}},
         {"http_server.tls": {"cert_pem": PEM}},
@@ -33,6 +35,10 @@ def test_what_fits_together_passes(tree: dict[str, object]) -> None:
     ("tree", "message"),
     [
         ({"http_server.internal_port": "http"}, "'http' is not a port"),
+        ({"workers": "many"}, "workers: 'many' is not valid; use a number from 1 to 64, or auto"),
+        ({"workers": 65}, "workers: '65' is not valid"),
+        ({"workers": -1}, "workers: '-1' is not valid"),
+        ({"workers": "1000000"}, "workers: '1000000' is not valid"),
         ({"http_server.internal_port": 65536}, "'65536' is not a port"),
         ({"shutdown.disconnect_spread": "31s"}, "shutdown.disconnect_spread must not be greater"),
         ({"http_server.tls.enabled": True}, "http_server.tls.enabled needs http_server.tls.cert_pem"),

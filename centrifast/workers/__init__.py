@@ -1,0 +1,1 @@
+"""Several processes behind one port: a supervisor that owns the engine, and workers that have the clients."""
