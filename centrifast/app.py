@@ -91,9 +91,7 @@ class Server:
         has_engine: Callable[[], bool] = lambda: True,
     ) -> None:
         loop = asyncio.get_running_loop()
-        self._config = config
-        self._passed = passed
-        self._has_engine = has_engine
+        self._config, self._passed, self._has_engine = config, passed, has_engine
         self.clock = self._clock = SystemClock(loop)
         queue_max_size, write_timeout = config.client.queue_max_size, config.websocket.write_timeout
         self._drain = Drain(loop.call_soon, queue_max_size, DRAIN_SLICE, write_timeout)
@@ -107,12 +105,12 @@ class Server:
         engine = engine or memory_engine(config, self._clock)
         tokens, name = verifiers(config.client, self._clock), node_name(config, number)
         self.node = Node(config, self._clock, self._hub, codecs, engine, tokens, name)
-        origins = OriginPolicy(config.client.allowed_origins)
-        encodings: Mapping[Encoding, tuple[Variant, Codec]] = {
-            Encoding.JSON: (json, json_codec),
-            Encoding.PROTOBUF: (protobuf, protobuf_codec),
-        }
-        self._websocket = WebSocketEndpoint(self.node, self._settings, origins, encodings)
+        self._websocket = WebSocketEndpoint(
+            self.node,
+            self._settings,
+            OriginPolicy(config.client.allowed_origins),
+            {Encoding.JSON: (json, json_codec), Encoding.PROTOBUF: (protobuf, protobuf_codec)},
+        )
         self._echo = EchoEndpoint(self._settings, Variant("echo", TEXT, b"", b"", b""))
         self._doors: list[FrontDoor] = []
         self._listeners: list[Acceptor] = []
