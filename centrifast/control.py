@@ -83,6 +83,12 @@ class InfoCall(msgspec.Struct, frozen=True):
     """See ``Control.info``."""
 
 
+class CountCall(msgspec.Struct, frozen=True):
+    """See ``Control.count_elsewhere``."""
+
+    user: str
+
+
 class StatsCall(msgspec.Struct, frozen=True):
     """See ``Control.stats``."""
 
@@ -103,6 +109,7 @@ class Control:
             "channels": (ChannelsCall, self._channels_here),
             "info": (InfoCall, self._info_here),
             "stats": (StatsCall, self._stats_here),
+            "count": (CountCall, self._count_here),
         }
 
     async def start(self) -> None:
@@ -215,6 +222,11 @@ class Control:
         for answer in await self._ask_others("stats", call):
             found.append(msgspec.msgpack.decode(answer, type=NodeStats))
         return found
+
+    async def count_elsewhere(self, user: str) -> int:
+        """Connections of a user on other nodes. Raises INTERNAL."""
+        answers = await self._ask_others("count", CountCall(user))
+        return sum(msgspec.msgpack.decode(answer, type=int) for answer in answers)
 
     # ------------------------------------------- called by the controller
 
@@ -350,6 +362,9 @@ class Control:
 
     async def _info_here(self, _: InfoCall) -> NodeInfo:
         return self._node.describe()
+
+    async def _count_here(self, call: CountCall) -> int:
+        return self._node.hub.count_of(call.user)
 
     async def _stats_here(self, call: StatsCall) -> NodeStats:
         return await self._node.own_stats(call.slow)

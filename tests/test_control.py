@@ -16,7 +16,18 @@ from centrifast.config.schema import Config
 from centrifast.engine.contract import NodeCalls
 from centrifast.errors import ClientError, ErrorCode
 from centrifast.model import Publication, StreamPosition
-from centrifast.protocol.wire import NO_DATA, Encoding, Info, Join, Push, Refresh, Reply, Subscribe
+from centrifast.protocol.wire import (
+    NO_DATA,
+    Command,
+    ConnectRequest,
+    Encoding,
+    Info,
+    Join,
+    Push,
+    Refresh,
+    Reply,
+    Subscribe,
+)
 from tests.client import conftest
 from tests.client.conftest import Serve
 from tests.client.fakes import (
@@ -29,6 +40,7 @@ from tests.client.fakes import (
     settle,
     subscribe,
     subscribed,
+    token,
     unsubscribed,
     with_slow_broker,
 )
@@ -537,6 +549,10 @@ class Nodes:
         self.near = Server(config_, controller=Joined(self.controllers))
         self.far = Server(config_, controller=Joined(self.controllers))
 
+    def close(self) -> None:
+        self.near.close()
+        self.far.close()
+
     def cut(self, error: Exception) -> None:
         for controller in self.controllers:
             controller.away = error
@@ -546,8 +562,7 @@ class Nodes:
 def nodes() -> Iterator[Nodes]:
     joined = Nodes()
     yield joined
-    joined.near.close()
-    joined.far.close()
+    joined.close()
 
 
 def test_clients_are_subscribed_wherever_they_are(nodes: Nodes) -> None:
@@ -596,6 +611,30 @@ def test_every_node_is_shown_in_numbers(nodes: Nodes) -> None:
         (nodes.near.node.uid, 0),
         (nodes.far.node.uid, 1),
     ]
+
+
+@BOTH
+def test_a_user_has_no_more_connections_than_allowed_on_all_nodes(encoding: Encoding) -> None:
+    nodes = Nodes(config({"user_connection_limit": 2}))
+    nodes.near.connect(encoding, sub="42")
+    nodes.far.connect(encoding, sub="42")
+    nodes.far.connect(encoding, sub="43")
+    for server in (nodes.near, nodes.far):
+        refused = server.open(encoding)
+        assert refused.ask(Command(id=1, connect=ConnectRequest(token=token(sub="42")))) == []
+        assert refused.closed_with == errors.CONNECTION_LIMIT
+        server.connect(encoding)
+    nodes.close()
+
+
+def test_who_can_not_be_counted_may_try_again() -> None:
+    limited = Nodes(config({"user_connection_limit": 2}))
+    limited.cut(ConnectionError("cut"))
+    client = limited.near.open()
+    [reply] = client.ask(Command(id=1, connect=ConnectRequest(token=token(sub="42"))))
+    assert reply.error is not None
+    assert (reply.error.code, reply.error.temporary) == (100, True)
+    limited.close()
 
 
 def test_a_failure_elsewhere_is_an_error_of_the_call_after_all_is_done(nodes: Nodes) -> None:

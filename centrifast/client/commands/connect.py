@@ -46,14 +46,17 @@ async def handle_connect(session: "Session", request: ConnectRequest) -> Connect
         session.sink.variant.transport, named=bool(request.name), versioned=bool(request.version)
     )
     claims = await credentials(session, request.token)
-    check_user(session, claims, has_token=bool(request.token))
+    elsewhere = await connections_elsewhere(session, claims.user)
+    check_user(session, claims, elsewhere, has_token=bool(request.token))
     ttl = 0 if client.insecure else time_to_live(claims.expire_at, node.clock)
     session.user, session.conn_info = claims.user, claims.info
     session.expires_at = (claims.expire_at or 0) if ttl else 0
     wanted = server_side_subscriptions(session, claims, request.subs)
     await leave_one_connection(session)
     await prepare_all(session, wanted)
-    check_user(session, claims, has_token=bool(request.token))  # again: others may have connected meanwhile
+    check_user(
+        session, claims, elsewhere, has_token=bool(request.token)
+    )  # others may have connected meanwhile
     session.become_connected()
     return ConnectResult(
         client=session.client,
@@ -67,12 +70,22 @@ async def handle_connect(session: "Session", request: ConnectRequest) -> Connect
     )
 
 
-def check_user(session: "Session", claims: ConnectionClaims, *, has_token: bool) -> None:
+async def connections_elsewhere(session: "Session", user: str) -> int:
+    """How many connections the user has on other nodes, if that matters. Raises INTERNAL."""
+    if not user or session.node.config.client.user_connection_limit <= 0:
+        return 0
+    count = await session.node.control.count_elsewhere(user)
+    session.check_open()
+    return count
+
+
+def check_user(session: "Session", claims: ConnectionClaims, elsewhere: int, *, has_token: bool) -> None:
     """Refuse an anonymous token where those are not wanted, and a user with too many connections."""
     client = session.node.config.client
     if has_token and not claims.user and client.disallow_anonymous_connection_tokens:
         raise Disconnect(errors.PERMISSION_DENIED_DISCONNECT)
-    if claims.user and 0 < client.user_connection_limit <= session.node.hub.count_of(claims.user):
+    count = session.node.hub.count_of(claims.user) + elsewhere
+    if claims.user and 0 < client.user_connection_limit <= count:
         raise Disconnect(errors.CONNECTION_LIMIT)
 
 

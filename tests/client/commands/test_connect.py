@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from centrifast import __version__, errors, node
+from centrifast import __version__, control, errors
 from centrifast.client.commands.refresh import token_channels
 from centrifast.config.schema import ChannelOptions, ClientConfig, Namespace
 from centrifast.errors import DisconnectCode
@@ -679,7 +679,7 @@ def test_one_connection_survives_an_engine_that_is_away_or_a_client_that_goes() 
 def test_who_goes_while_the_users_many_others_are_disconnected_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(node, "CLIENTS_AT_ONCE", 1)
+    monkeypatch.setattr(control, "CLIENTS_AT_ONCE", 1)
 
     async def run() -> None:
         server = Server(config(SINGLE, options=ChannelOptions(presence=True)))
