@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from centrifast.transports.front_door import REFUSAL_LOG_PERIOD
 from tests.deploy.conftest import Launch
 from tests.raw_websocket import RawWebSocket
 from tests.server_process import ServerProcess
@@ -38,6 +39,7 @@ def test_who_comes_too_late_is_told_and_comes_in_when_others_leave(
     tmp_path: Path, launch: Launch, channel: str
 ) -> None:
     with ServerProcess(tmp_path, descriptors=100) as server, ExitStack() as stack:
+        began = time.monotonic()
         inside = launch(server.url)
         inside.connect()
         inside.subscribe(channel)
@@ -64,7 +66,7 @@ def test_who_comes_too_late_is_told_and_comes_in_when_others_leave(
             client.wait("publication", data="after it")
         inside.refuse("connected", "error")
         lines = [line for line in server.log().splitlines() if "connections refused" in line]
-        assert len(lines) == 1
+        assert 1 <= len(lines) <= 1 + (time.monotonic() - began) / REFUSAL_LOG_PERIOD
         assert json.loads(lines[0])["level"] == "warn"
         assert "LimitNOFILE" in json.loads(lines[0])["hint"]
 
