@@ -14,11 +14,25 @@ from msgspec import Raw
 from centrifast import errors, log
 from centrifast._channel import Channel
 from centrifast.auth.claims import NO_OVERRIDE, SubscriptionOverride
+from centrifast.calls import (
+    ChannelsCall,
+    CountCall,
+    DisconnectCall,
+    InfoCall,
+    MetricsCall,
+    RefreshCall,
+    StatsCall,
+    SubscribeCall,
+    Target,
+    UnsubscribeCall,
+)
 from centrifast.engine.contract import Controller
 from centrifast.errors import CLIENT_ERRORS, ClientError, Disconnect, DisconnectCode
 from centrifast.glob import Glob
 from centrifast.hub import Client, Subscription
 from centrifast.limits import CLIENTS_AT_ONCE
+from centrifast.metrics import summing
+from centrifast.metrics.collector import Collected
 from centrifast.model import NodeInfo, StreamPosition
 from centrifast.protocol.forms import to_wire
 from centrifast.protocol.wire import NO_DATA, Push, Subscribe
@@ -30,69 +44,6 @@ if TYPE_CHECKING:
 
 _encode = msgspec.msgpack.Encoder().encode
 _ERRORS = {error.code: error for error in CLIENT_ERRORS}
-
-
-class _Target(msgspec.Struct, frozen=True, kw_only=True):
-    """The connections of *user*, or one of them."""
-
-    user: str
-    client: str = ""
-    session: str = ""
-
-
-class SubscribeCall(_Target, frozen=True, kw_only=True):
-    """See ``Control.subscribe``."""
-
-    channel: str
-    info: bytes = b""
-    data: bytes = b""
-    expire_at: int = 0
-    override: SubscriptionOverride = NO_OVERRIDE
-    recover_since: StreamPosition | None = None
-
-
-class UnsubscribeCall(_Target, frozen=True, kw_only=True):
-    """See ``Control.unsubscribe``."""
-
-    channel: str
-
-
-class DisconnectCall(_Target, frozen=True, kw_only=True):
-    """See ``Control.disconnect``."""
-
-    code: int
-    reason: str
-    whitelist: Sequence[str] = ()
-
-
-class RefreshCall(_Target, frozen=True, kw_only=True):
-    """See ``Control.refresh``."""
-
-    expired: bool = False
-    expire_at: int = 0
-    info: bytes = b""
-
-
-class ChannelsCall(msgspec.Struct, frozen=True):
-    """See ``Control.channels``."""
-
-    pattern: str
-
-
-class InfoCall(msgspec.Struct, frozen=True):
-    """See ``Control.info``."""
-
-
-class CountCall(msgspec.Struct, frozen=True):
-    """See ``Control.count_elsewhere``."""
-
-    user: str
-
-
-class StatsCall(msgspec.Struct, frozen=True):
-    """See ``Control.stats``."""
-
-    slow: int
 
 
 class Control:
@@ -109,6 +60,7 @@ class Control:
             "channels": (ChannelsCall, self._channels_here),
             "info": (InfoCall, self._info_here),
             "stats": (StatsCall, self._stats_here),
+            "metrics": (MetricsCall, self._metrics_here),
             "count": (CountCall, self._count_here),
         }
 
@@ -223,6 +175,12 @@ class Control:
             found.append(msgspec.msgpack.decode(answer, type=NodeStats))
         return found
 
+    async def metrics(self) -> Sequence[Collected]:
+        """The metrics of all processes as one. Raises INTERNAL."""
+        own = self._node.collector.collect()
+        others = await self._ask_others("metrics", MetricsCall())
+        return summing.summed([own, *map(summing.decode, others)])
+
     async def count_elsewhere(self, user: str) -> int:
         """Connections of a user on other nodes. Raises INTERNAL."""
         answers = await self._ask_others("count", CountCall(user))
@@ -248,7 +206,7 @@ class Control:
 
     # -------------------------------------------------------- to the others
 
-    async def _tell_all(self, name: str, call: _Target) -> None:
+    async def _tell_all(self, name: str, call: Target) -> None:
         """Carry out a call here and everywhere else; the first failure is raised when all is done."""
         _, carry_out = self._calls[name]
         failure: ClientError | None = None
@@ -273,7 +231,7 @@ class Control:
 
     # ----------------------------------------------------- for clients here
 
-    def _targets(self, call: _Target) -> Sequence[Client]:
+    def _targets(self, call: Target) -> Sequence[Client]:
         """Sessions a call means. No transport here has session ids, so naming one matches nothing."""
         return () if call.session else self._node.hub.sessions_of(call.user, call.client)
 
@@ -362,6 +320,9 @@ class Control:
 
     async def _info_here(self, _: InfoCall) -> NodeInfo:
         return self._node.describe()
+
+    async def _metrics_here(self, _: MetricsCall) -> Raw:
+        return Raw(summing.encode(self._node.collector.collect()))
 
     async def _count_here(self, call: CountCall) -> int:
         return self._node.hub.count_of(call.user)

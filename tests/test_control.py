@@ -15,6 +15,7 @@ from centrifast.auth.claims import SubscriptionOverride
 from centrifast.config.schema import Config
 from centrifast.engine.contract import NodeCalls
 from centrifast.errors import ClientError, ErrorCode
+from centrifast.metrics import registry
 from centrifast.model import Publication, StreamPosition
 from centrifast.protocol.wire import (
     NO_DATA,
@@ -635,6 +636,15 @@ def test_who_can_not_be_counted_may_try_again() -> None:
     assert reply.error is not None
     assert (reply.error.code, reply.error.temporary) == (100, True)
     limited.close()
+
+
+def test_metrics_of_all_nodes_are_one(nodes: Nodes) -> None:
+    nodes.near.subscriber("news")
+    nodes.far.subscriber("news", sub="42")
+    nodes.far.connect()
+    collected = dict(done(nodes.near.node.control.metrics()))
+    assert [row.value for row in collected[registry.CLIENTS]] == [3]
+    assert [row.value for row in collected[registry.BUILD]] == [1]
 
 
 def test_a_failure_elsewhere_is_an_error_of_the_call_after_all_is_done(nodes: Nodes) -> None:

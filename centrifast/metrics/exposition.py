@@ -11,7 +11,7 @@ from centrifast.metrics.vector import Label
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Distribution(Struct, frozen=True):
+class Distribution(Struct, frozen=True, tag=True):
     """A histogram's value: *counts* are cumulative, one for each bound and one for all."""
 
     bounds: Sequence[float]
@@ -19,7 +19,7 @@ class Distribution(Struct, frozen=True):
     sum: float
 
 
-class Spread(Struct, frozen=True):
+class Spread(Struct, frozen=True, tag=True):
     """A summary's value: *quantiles* in the order of ``QUANTILES``; sum and count since the start."""
 
     quantiles: Sequence[float]
