@@ -1,4 +1,7 @@
-"""The process around the server: its signals, what it tells systemd, its end (server specification 12)."""
+"""The process around the server: its signals, what it tells systemd, its end (server specification 12).
+
+With several workers ``workers.supervisor`` stands in for ``Daemon``.
+"""
 
 import asyncio
 import os
@@ -22,6 +25,8 @@ from centrifast.process import (
 from centrifast.reload import NodeConfiguration, Reloader
 from centrifast.server.listeners import log_start as log_serving
 from centrifast.systemd import Notifier, take_sockets, watchdog_period
+from centrifast.workers.count import worker_count
+from centrifast.workers.supervisor import Supervisor
 
 
 def run(loaded: LoadedConfig, pid_file: PidFile | None = None, *, strict: bool = False) -> int:
@@ -33,7 +38,10 @@ def run(loaded: LoadedConfig, pid_file: PidFile | None = None, *, strict: bool =
     raise_descriptor_limit()
     show_stacks_on_fatal_signals()
     log.start_thread()
+    count = worker_count(loaded.config.workers)
     try:
+        if count > 1:
+            return uvloop.run(Supervisor(loaded, pid_file, count, strict=strict).serve())
         return uvloop.run(Daemon(loaded, pid_file, strict=strict).serve())
     except (OSError, ValueError) as error:
         log.fatal("the server can not start", error=error)

@@ -9,6 +9,12 @@ WEBSOCKET_CLOSE_TIMEOUT = 5.0
 CLOSE_REASON_SIZE = 123
 """Bytes a close frame leaves for the reason (RFC 6455 section 5.5)."""
 
+EXTENSIONS_SIZE = 2 * KIB
+"""Characters of the extensions that a client offers; of more none is agreed on. Reading them takes 1 µs for each."""
+
+FINAL_BLOCKS = 16
+"""Blocks of one deflated message that say they are the last; each costs a copy of what follows, and nobody sends two."""
+
 FAILED_CONNECT_LINGER = 5.0
 """Seconds until a connection whose connect was answered with an error is dropped (server specification 5.1)."""
 
@@ -164,3 +170,30 @@ PATH_LOG_SIZE = 256
 
 GRAPHITE_TIMEOUT = 1.0
 """Seconds for one push of metrics to Graphite, as upstream."""
+
+WORKER_PING_PERIOD = 1.0
+"""Seconds between two looks at whether each worker answers."""
+
+WORKER_HANG = 10.0
+"""Seconds after which a worker that does not answer is replaced; longer than any honest pause of an event loop."""
+
+WORKER_ABORT = 1.0
+"""Seconds a hung worker has to leave behind where it hangs, before it is killed."""
+
+WORKER_START = 60.0
+"""Seconds until a worker that does not serve by then has failed to start."""
+
+WORKER_SHORT_LIFE = 30.0
+"""Seconds; a worker that lived longer died of something else than the one before."""
+
+WORKER_FIRST_DELAY = 0.1
+"""Seconds until a dead worker is started again; twice as long for each that dies young."""
+
+WORKER_LAST_DELAY = 10.0
+"""Seconds beyond which that delay does not grow."""
+
+WORKER_RECONFIGURE = 10.0
+"""Seconds each worker has to go over to a configuration that the supervisor has checked; then it is replaced."""
+
+WORKER_ORPHAN = 4.0
+"""Seconds a worker has to end in after its supervisor is gone."""

@@ -61,19 +61,22 @@ class OutputHandler(logging.Handler):
         super().close()
 
 
-def configure(level: str = "info", file: str = "") -> bool:
+def configure(level: str = "info", file: str = "", *, worker: int = 0) -> bool:
     """Send events of at least *level* to standard error as JSON lines, or append them to *file*.
 
-    On a terminal, without *file*, they go to standard output in a readable form. Returns False for an unknown word,
-    which counts as ``info``. Raises :exc:`OSError` when the file cannot be opened. Other libraries are heard from WARN
-    on.
+    On a terminal, without *file*, they go to standard output in a readable form. Each line of a *worker* carries its
+    number. Returns False for an unknown word, which counts as ``info``. Raises :exc:`OSError` when the file cannot be
+    opened. Other libraries are heard from WARN on.
     """
     threshold = LEVELS.get(level.lower())
-    formatter: EventFormatter = JsonFormatter()
+    formatter: EventFormatter = JsonFormatter(worker=worker)
     if file:
         sink: FileSink | StreamSink = FileSink(file)
     elif sys.stdout.isatty():
-        sink, formatter = StreamSink(sys.stdout), TextFormatter(coloured=wants_colours(os.environ))
+        sink, formatter = (
+            StreamSink(sys.stdout),
+            TextFormatter(coloured=wants_colours(os.environ), worker=worker),
+        )
     else:
         sink = StreamSink(sys.stderr)
     output = Output(sink, lambda name, fields: encoded(formatter.format(record_of(WARN, name, fields))))
@@ -181,7 +184,11 @@ def fatal(name: str, **fields: object) -> None:
 
 
 class EventFormatter(logging.Formatter):
-    """What both forms share; a record of another library has no fields."""
+    """What both forms share; a record of another library has no fields. A *worker* is named in every line."""
+
+    def __init__(self, *, worker: int = 0) -> None:
+        super().__init__()
+        self._worker = worker
 
     def parts(self, record: logging.LogRecord) -> tuple[str, str, dict[str, object]]:
         """Return time (RFC 3339, UTC, milliseconds), level and the fields that are not empty."""
@@ -190,6 +197,8 @@ class EventFormatter(logging.Formatter):
         present = {key: value for key, value in fields.items() if value is not None and value != ""}
         if record.name != _logger.name:
             present["logger"] = record.name
+        if self._worker:
+            present = {"worker": self._worker, **present}
         return time.replace("+00:00", "Z"), NAMES.get(record.levelno, record.levelname.lower()), present
 
     def traceback_of(self, record: logging.LogRecord) -> str:
@@ -218,8 +227,8 @@ COLOURS = {"trace": 90, "debug": 90, "info": 32, "warn": 33, "error": 31, "fatal
 class TextFormatter(EventFormatter):
     """``time LEVEL event key=value``; a traceback follows on lines of its own."""
 
-    def __init__(self, *, coloured: bool = False) -> None:
-        super().__init__()
+    def __init__(self, *, coloured: bool = False, worker: int = 0) -> None:
+        super().__init__(worker=worker)
         self._coloured = coloured
 
     def format(self, record: logging.LogRecord) -> str:

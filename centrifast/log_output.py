@@ -9,7 +9,7 @@ import os
 import select
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol, TextIO
 
 from centrifast.limits import LOG_BATCH_SIZE, LOG_BUFFER_SIZE
@@ -47,7 +47,8 @@ class StreamSink:
             self._stream.write(data.decode("utf-8", "replace"))
             self._stream.flush()
         else:
-            write_all(self._fd, data)
+            for piece in pieces(data):
+                write_all(self._fd, piece)
 
     def reopen(self) -> None:
         """See ``Sink.reopen``; a stream stays where it is."""
@@ -80,6 +81,22 @@ class FileSink:
     def close(self) -> None:
         """See ``Sink.close``."""
         os.close(self._fd)
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    """Whole lines, as many as a pipe takes in one step (pipe(7)): lines of processes that share one stay whole.
+
+    Only a line that is longer than that can be torn.
+    """
+    start = 0
+    while len(data) - start > select.PIPE_BUF:
+        end = data.rfind(b"\n", start, start + select.PIPE_BUF) + 1
+        if end <= start:
+            end = data.find(b"\n", start) + 1 or len(data)
+        yield data[start:end]
+        start = end
+    if start < len(data):
+        yield data[start:]
 
 
 def write_all(fd: int, data: bytes) -> None:

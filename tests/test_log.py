@@ -46,11 +46,11 @@ def terminal() -> Stream:
     return Stream(terminal=True)
 
 
-def configure(stream: Stream, level: str = "info", file: str = "") -> bool:
+def configure(stream: Stream, level: str = "info", file: str = "", worker: int = 0) -> bool:
     other = Stream(terminal=False)
     out, err = (stream, other) if stream.terminal else (other, stream)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        return log.configure(level, file)
+        return log.configure(level, file, worker=worker)
 
 
 def test_a_pipe_gets_json_with_flat_fields(pipe: Stream) -> None:
@@ -59,6 +59,18 @@ def test_a_pipe_gets_json_with_flat_fields(pipe: Stream) -> None:
     line = json.loads(pipe.getvalue())
     assert line.pop("time").endswith("Z")
     assert line == {"level": "info", "message": "client connected", "client": "c1", "code": 3008}
+
+
+def test_lines_of_a_worker_carry_its_number(
+    pipe: Stream, terminal: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(pipe, worker=2)
+    log.info("client connected", client="c1")
+    assert json.loads(pipe.getvalue())["worker"] == 2
+    monkeypatch.setenv("NO_COLOR", "1")
+    configure(terminal, worker=3)
+    log.info("client connected", client="c1")
+    assert terminal.getvalue().endswith("client connected worker=3 client=c1\n")
 
 
 def test_a_terminal_gets_one_readable_line(terminal: Stream, monkeypatch: pytest.MonkeyPatch) -> None:

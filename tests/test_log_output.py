@@ -1,12 +1,13 @@
 """Output of the log: at once, by the thread, and what happens when the place for it does not take it."""
 
 import os
+import select
 import threading
 from pathlib import Path
 
 import pytest
 
-from centrifast.log_output import FileSink, Output, write_all
+from centrifast.log_output import FileSink, Output, pieces, write_all
 
 WAIT = 20.0
 
@@ -143,3 +144,15 @@ def test_a_file_is_appended_to_and_can_be_closed(tmp_path: Path) -> None:
     assert path.read_text() == "before\nafter\n"
     with pytest.raises(OSError, match="absent"):
         FileSink(str(tmp_path / "absent" / "log"))
+
+
+def test_what_several_processes_write_to_one_pipe_goes_in_whole_lines() -> None:
+    lines = [bytes([97 + number % 26]) * (number * 37 % 1500) + b"\n" for number in range(200)]
+    lines[50:50] = [b"x" * 10_000 + b"\n"]
+    data = b"".join(lines)
+    found = list(pieces(data))
+    assert b"".join(found) == data
+    assert all(piece.endswith(b"\n") for piece in found)
+    assert [len(piece) > select.PIPE_BUF for piece in found].count(True) == 1
+    assert list(pieces(b"")) == []
+    assert list(pieces(b"y" * 5000)) == [b"y" * 5000]
