@@ -9,11 +9,13 @@ import pytest
 
 from centrifast._channel import Channel
 from centrifast._core import Drain
+from centrifast._framing import Variant
 from centrifast._metrics import Tally
 from centrifast._wheel import TimingWheel
 from centrifast.delivery import PLAIN, Deliverer, Delivery, Outcome
 from centrifast.model import ClientInfo, Publication, StreamPosition
 from centrifast.positions import lose_all
+from centrifast.protocol.codec import Codec
 from centrifast.protocol.forms import info_to_wire
 from centrifast.protocol.json_codec import JsonCodec
 from centrifast.protocol.protobuf_codec import ProtobufCodec
@@ -38,7 +40,7 @@ class Room:
         self.channel = Channel("news", self.drain)
         self.clock = FakeClock(NOW)
         self.filtered = Tally()
-        codecs = {JSON: JsonCodec(), PROTOBUF: ProtobufCodec()}
+        codecs: dict[Variant, Codec] = {JSON: JsonCodec(), PROTOBUF: ProtobufCodec()}
         self.deliverer = Deliverer(codecs, self.clock, max_lag, self.filtered)
         self.peers: list[Peer] = []
         self.offset = 0
