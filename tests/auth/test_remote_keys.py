@@ -333,9 +333,7 @@ def test_outage_is_told_once_without_any_part_of_the_token(monkeypatch: pytest.M
         with pytest.raises(KeysUnavailableError):
             await provider.verify(RSA, "RS256", "secret-kid", realm="secret-realm")
         url = f"{provider.server.url}/{{{{realm}}}}/keys"
-        assert lines == [
-            ("key set can not be fetched", {"jwks_public_endpoint": url, "error": "status 500"})
-        ]
+        assert lines == [("key set can not be fetched", {"jwks_public_endpoint": url, "error": "status 500"})]
 
     providing(work, "/{{realm}}/keys")
 
