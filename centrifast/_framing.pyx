@@ -1,4 +1,8 @@
-"""Messages into WebSocket frames: the server's half of RFC 6455 section 5, for unmasked, unfragmented frames."""
+"""Messages into WebSocket frames: the server's half of RFC 6455 section 5, for unmasked, unfragmented frames.
+
+What connections agreed to have deflated (RFC 7692) is deflated here, frame by frame, and so once for all subscribers
+of a round (invariant 3).
+"""
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -7,6 +11,9 @@ from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
 from centrifast._metrics cimport KINDS, Histogram
+
+cdef enum:
+    RSV1 = 0x40     # in the first byte of a frame: its payload is deflated (RFC 7692 section 6)
 
 ROUND_TRIP_BOUNDS = (1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds (server specification 9.3)."""
@@ -46,11 +53,12 @@ cpdef bytes encode_frame(uint8_t opcode, bytes payload):
 cdef class Variant:
     """How messages of one encoding are put into WebSocket frames: at most *max_messages* each, *separator* between.
 
-    It also counts them, for all connections together: *transport* is what metrics call it.
+    It also counts them, for all connections together: *transport* is what metrics call it. *deflate*, if connections
+    agreed on that, makes the payload of a frame smaller, or returns None where it can not.
     """
 
     def __cinit__(self, str name not None, int opcode, bytes separator not None, bytes ping not None,
-                  bytes pong not None, Py_ssize_t max_messages=16, str transport not None="websocket"):
+                  bytes pong not None, Py_ssize_t max_messages=16, str transport not None="websocket", deflate=None):
         self.name = name
         self.opcode = 0x80 | opcode
         self.separator = separator
@@ -58,8 +66,32 @@ cdef class Variant:
         self.pong = pong
         self.max_messages = max_messages
         self.transport = transport
+        self.deflate = deflate
         self.round_trips = Histogram(ROUND_TRIP_BOUNDS)
         self.closes = {}
+
+    def deflating(self, deflate not None):
+        """The same for connections that agreed to have their messages deflated; it counts by itself."""
+        return Variant(self.name, self.opcode, self.separator, self.ping, self.pong, self.max_messages,
+                       self.transport, deflate)
+
+    cpdef bytes encode(self, uint8_t opcode, bytes payload):
+        """One whole frame, deflated where that is agreed on and helps; *opcode* is its first byte, FIN bit included."""
+        cdef bytes deflated = None
+        if self.deflate is not None:
+            deflated = self.deflate(payload)
+        if deflated is None:
+            return encode_frame(opcode, payload)
+        return encode_frame(opcode | RSV1, deflated)
+
+    cdef bytes frame_deflated(self, list messages):
+        """``frame`` where that is agreed on."""
+        cdef Py_ssize_t start
+        cdef list frames = [
+            self.encode(self.opcode, self.separator.join(messages[start:start + self.max_messages]))
+            for start in range(0, PyList_GET_SIZE(messages), self.max_messages)
+        ]
+        return <bytes>frames[0] if PyList_GET_SIZE(frames) == 1 else b"".join(frames)
 
     @cython.boundscheck(False)  # every index below is under PyList_GET_SIZE(messages), which nothing changes here
     @cython.wraparound(False)
@@ -69,6 +101,8 @@ cdef class Variant:
         cdef Py_ssize_t start, i, end, size, whole = 0
         cdef bytes buffer, message
         cdef char* target
+        if self.deflate is not None:
+            return self.frame_deflated(messages)
         for start in range(0, total, self.max_messages):
             end = min(start + self.max_messages, total)
             size = gap * (end - start - 1)

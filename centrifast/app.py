@@ -8,7 +8,7 @@ import gc
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from centrifast._core import Drain
 from centrifast._framing import Variant
@@ -43,6 +43,7 @@ from centrifast.server.listeners import serve as listen
 from centrifast.server.routes import Routes
 from centrifast.systemd import PassedSocket
 from centrifast.transports._connection import Settings
+from centrifast.transports.compression import Compression
 from centrifast.transports.front_door import FrontDoor, FrontDoorSettings
 from centrifast.transports.origin import OriginPolicy
 from centrifast.transports.websocket import EchoEndpoint, WebSocketEndpoint
@@ -53,6 +54,14 @@ TEXT, BINARY = 1, 2  # WebSocket opcodes (RFC 6455 section 11.8)
 # A young collection looks at few objects and is cheap; a full one looks at every connection and stops the loop.
 # Connections are taken apart by hand when they end, so full collections have nothing to find: they are made rare.
 GC_THRESHOLDS = (20_000, 20, 10_000)
+
+
+def encodings() -> dict[Encoding, tuple[Variant, Codec]]:
+    """How each encoding is framed, and its codec."""
+    return {
+        Encoding.JSON: (Variant("json", TEXT, b"\n", b"{}", b"{}"), JsonCodec()),
+        Encoding.PROTOBUF: (Variant("protobuf", BINARY, b"", b"\x00", b"\x00"), ProtobufCodec()),
+    }
 
 
 def memory_engine(config: Config, clock: Clock) -> Engine:
@@ -93,25 +102,22 @@ class Server:
         loop = asyncio.get_running_loop()
         self._config, self._passed, self._has_engine = config, passed, has_engine
         self.clock = self._clock = SystemClock(loop)
-        queue_max_size, write_timeout = config.client.queue_max_size, config.websocket.write_timeout
-        self._drain = Drain(loop.call_soon, queue_max_size, DRAIN_SLICE, write_timeout)
+        options, queue_max_size = config.websocket, config.client.queue_max_size
+        self._drain = Drain(loop.call_soon, queue_max_size, DRAIN_SLICE, options.write_timeout)
         self._wheel = TimingWheel(time.monotonic())
-        self._settings = Settings(self._drain, self._wheel, config.websocket.message_size_limit)
-        json_codec, protobuf_codec = JsonCodec(), ProtobufCodec()
-        json = Variant("json", TEXT, b"\n", b"{}", b"{}")
-        protobuf = Variant("protobuf", BINARY, b"", b"\x00", b"\x00")
+        sizes = options.message_size_limit, options.decompressed_message_size_limit
+        self._settings = Settings(self._drain, self._wheel, *sizes)
+        pairs, echo = encodings(), Variant("echo", TEXT, b"", b"", b"")
+        plain = dict(pairs.values())
+        compression = Compression(options, (*plain, echo))
+        codecs = compression.expanded(plain)
         self._hub = Hub(self._drain)
-        codecs: Mapping[Variant, Codec] = {json: json_codec, protobuf: protobuf_codec}
         engine = engine or memory_engine(config, self._clock)
         tokens, name = verifiers(config.client, self._clock), node_name(config, number)
         self.node = Node(config, self._clock, self._hub, codecs, engine, tokens, name)
-        self._websocket = WebSocketEndpoint(
-            self.node,
-            self._settings,
-            OriginPolicy(config.client.allowed_origins),
-            {Encoding.JSON: (json, json_codec), Encoding.PROTOBUF: (protobuf, protobuf_codec)},
-        )
-        self._echo = EchoEndpoint(self._settings, Variant("echo", TEXT, b"", b"", b""))
+        origins = OriginPolicy(config.client.allowed_origins)
+        self._websocket = WebSocketEndpoint(self.node, self._settings, origins, pairs, compression)
+        self._echo = EchoEndpoint(self._settings, echo, compression)
         self._doors: list[FrontDoor] = []
         self._listeners: list[Acceptor] = []
         self._is_stopping = False

@@ -34,6 +34,7 @@ from centrifast.protocol.protobuf_codec import ProtobufCodec
 from centrifast.protocol.wire import Encoding
 from centrifast.server.routes import Routes
 from centrifast.transports._connection import Connection, Settings, accept
+from centrifast.transports.compression import Compression
 from centrifast.transports.front_door import FrontDoor, FrontDoorSettings
 from centrifast.transports.origin import OriginPolicy
 from centrifast.transports.websocket import EchoEndpoint, WebSocketEndpoint
@@ -199,17 +200,21 @@ class InProcessServer:
             self._loop.call_soon, config.client.queue_max_size, DRAIN_SLICE, config.websocket.write_timeout
         )
         self.wheel = TimingWheel(time.monotonic())
-        self._settings = Settings(self.drain, self.wheel, config.websocket.message_size_limit)
+        options = config.websocket
+        sizes = options.message_size_limit, options.decompressed_message_size_limit
+        self._settings = Settings(self.drain, self.wheel, *sizes)
         json_codec, protobuf_codec = JsonCodec(), ProtobufCodec()
         self.json = Variant("json", 1, b"\n", b"{}", b"{}")
         protobuf = Variant("protobuf", 2, b"", b"\x00", b"\x00")
+        echo = Variant("echo", 1, b"", b"", b"")
+        compression = Compression(options, (self.json, protobuf, echo))
         hub = Hub(self.drain)
         tokens = TokenVerifier(config.client.token, skip_signature=False, clock=clock)
         self.node = Node(
             config,
             clock,
             hub,
-            {self.json: json_codec, protobuf: protobuf_codec},
+            compression.expanded({self.json: json_codec, protobuf: protobuf_codec}),
             Engine(MemoryBroker(clock), MemoryPresence(clock)),
             (tokens, tokens),
             "test",
@@ -219,5 +224,6 @@ class InProcessServer:
             self._settings,
             OriginPolicy(config.client.allowed_origins),
             {Encoding.JSON: (self.json, json_codec), Encoding.PROTOBUF: (protobuf, protobuf_codec)},
+            compression,
         )
-        self._echo = EchoEndpoint(self._settings, Variant("echo", 1, b"", b"", b""))
+        self._echo = EchoEndpoint(self._settings, echo, compression)

@@ -5,12 +5,15 @@ import os
 import socket
 import ssl
 import struct
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+DEFLATE = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
+RSV1 = 4  # of the three reserved bits: the message is deflated (RFC 7692 section 6)
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 section 1.3
 
 
@@ -21,11 +24,29 @@ class Frame:
     opcode: int
     payload: bytes
     fin: bool = True
+    rsv: int = 0
 
     @property
     def close_code(self) -> int:
         """Status of a close frame; 1005 when it has none (RFC 6455 section 7.1.5)."""
         return struct.unpack("!H", self.payload[:2])[0] if len(self.payload) >= 2 else 1005
+
+    @property
+    def inflated(self) -> "Frame":
+        """The same without compression; demands that it made the frame smaller."""
+        if self.rsv != RSV1:
+            return self
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        payload = inflater.decompress(self.payload + b"\x00\x00\xff\xff")
+        assert len(payload) > len(self.payload)
+        return Frame(self.opcode, payload, self.fin)
+
+
+def deflated(payload: bytes, level: int = 6) -> bytes:
+    """A message as a client deflates it, without context takeover (RFC 7692 section 7.2.1)."""
+    deflater = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+    whole = deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH)
+    return whole.removesuffix(b"\x00\x00\xff\xff")
 
 
 def frame(opcode: int, payload: bytes, *, fin: bool = True, rsv: int = 0, masked: bool = True) -> bytes:
@@ -124,7 +145,7 @@ class RawWebSocket:
                 size = struct.unpack("!H", self._take(2))[0]
             elif size == 127:
                 size = struct.unpack("!Q", self._take(8))[0]
-            return Frame(head[0] & 0x0F, self._take(size), bool(head[0] & 0x80))
+            return Frame(head[0] & 0x0F, self._take(size), bool(head[0] & 0x80), head[0] >> 4 & 7)
         except (EOFError, ConnectionResetError):
             return None
 
@@ -185,7 +206,7 @@ class RawWebSocket:
             received = self.receive()
             assert received is not None, "the server closed the socket"
             assert received.opcode == TEXT, received
-            self._inbox += [json.loads(line) for line in received.payload.split(b"\n")]
+            self._inbox += [json.loads(line) for line in received.inflated.payload.split(b"\n")]
 
     # -------------------------------------------------------------- inside
 

@@ -83,3 +83,43 @@ def test_the_length_of_joined_messages_counts_separators(size: int) -> None:
     variant = Variant("json", 1, b"\n", b"{}", b"{}")
     halves = [b"a" * (size // 2), b"b" * (size - size // 2)]
     assert list(frames_of(variant.frame(halves))) == [(0x81, b"\n".join(halves))]
+
+
+# ------------------------------------------------------------------ deflating
+
+
+def halved(payload: bytes) -> bytes | None:
+    """Stands for a compressor: halves what is longer than three bytes."""
+    return payload[::2] if len(payload) > 3 else None
+
+
+def test_a_frame_says_whether_it_is_deflated() -> None:
+    variant = Variant("json", 1, b"\n", b"{}", b"{}").deflating(halved)
+    assert list(frames_of(variant.encode(0x82, b"abcd"))) == [(0xC2, b"ac")]
+    assert list(frames_of(variant.encode(0x82, b"abc"))) == [(0x82, b"abc")]
+    assert variant.encode(0x81, b"abc") == Variant("json", 1, b"\n", b"{}", b"{}").encode(0x81, b"abc")
+
+
+@given(messages=st.lists(st.binary(max_size=10), max_size=50), max_messages=st.integers(1, 20))
+def test_messages_are_joined_before_they_are_deflated(messages: list[bytes], max_messages: int) -> None:
+    plain = Variant("any", 1, b", ", b"", b"", max_messages)
+    expected = []
+    for opcode, payload in frames_of(plain.frame(messages)):
+        deflated = halved(payload)
+        expected.append((opcode, payload) if deflated is None else (opcode | 0x40, deflated))
+    assert list(frames_of(plain.deflating(halved).frame(messages))) == expected
+
+
+def test_a_deflating_variant_is_like_the_plain_one_but_counts_by_itself() -> None:
+    plain = Variant("json", 1, b"\n", b"{}", b"[]", 5, "sse")
+    deflating = plain.deflating(halved)
+    names = ("name", "ping", "pong", "transport")
+    assert [getattr(deflating, name) for name in names] == [getattr(plain, name) for name in names]
+    deflating.count_received(0, 100)
+    assert plain.counted() != deflating.counted()
+
+
+def test_what_a_compressor_returns_must_be_bytes() -> None:
+    variant = Variant("json", 1, b"\n", b"{}", b"{}").deflating(lambda payload: "text")  # type: ignore[arg-type, return-value]
+    with pytest.raises(TypeError):
+        variant.encode(0x81, b"payload")

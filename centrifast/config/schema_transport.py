@@ -12,13 +12,11 @@ MESSAGE_SIZE = 65536
 class WebSocketOptions:
     """What both WebSocket transports share."""
 
-    compression: bool = option(
-        False, "Offer permessage-deflate, without context takeover.", support=Support.REFUSED
-    )
+    compression: bool = option(False, "Offer permessage-deflate, without context takeover.")
     compression_min_size: int = option(
-        0, "Smaller messages are sent uncompressed; 0 = compress all.", unit="bytes", support=Support.ACCEPTED
+        0, "Smaller messages are sent uncompressed; 0 = compress all.", unit="bytes", min=0
     )
-    compression_level: int = option(1, "Effort of compression, 1 to 9.", support=Support.ACCEPTED)
+    compression_level: int = option(1, "Effort of compression, 1 to 9.", min=1, max=9)
     read_buffer_size: int = option(0, "Read buffer hint.", unit="bytes", support=Support.ACCEPTED)
     use_write_buffer_pool: bool = option(False, "Memory hint.", support=Support.ACCEPTED)
     write_buffer_size: int = option(0, "Write buffer hint.", unit="bytes", support=Support.ACCEPTED)
@@ -28,9 +26,9 @@ class WebSocketOptions:
     )
     decompressed_message_size_limit: int = option(
         0,
-        "Limit after inflating; 0 = 10 times `message_size_limit`.",
+        "Largest incoming message after inflating; a bigger one closes with 1009. 0 = 10 times `message_size_limit`.",
         unit="bytes",
-        support=Support.ACCEPTED,
+        min=0,
     )
 
 
@@ -138,6 +136,9 @@ class UniWebSocketConfig(WebSocketOptions):
     """Unidirectional WebSocket."""
 
     enabled: bool = option(False, "Serve unidirectional WebSocket clients.", support=Support.REFUSED)
+    compression: bool = option(
+        False, "Offer permessage-deflate, without context takeover.", support=Support.REFUSED
+    )
     handler_prefix: str = option("/connection/uni_websocket", "Path.")
     disable_closing_handshake: bool = option(False, "Drop the connection without a close frame.")
     disable_disconnect_push: bool = option(False, "Send no disconnect push before the close frame.")

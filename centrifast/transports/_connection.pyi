@@ -17,7 +17,9 @@ class Settings:
     most_connections: int
     @property
     def open_connections(self) -> int: ...
-    def __init__(self, drain: Drain, wheel: TimingWheel, message_size_limit: int) -> None: ...
+    def __init__(
+        self, drain: Drain, wheel: TimingWheel, message_size_limit: int, inflated_size_limit: int = 0
+    ) -> None: ...
 
 @final
 class Connection(WSListener):
@@ -59,5 +61,6 @@ def accept(
     key: str,
     subprotocol: str | None,
     rest: bytes,
+    extensions: str | None = None,
 ) -> None: ...
 def feed(transport: asyncio.Transport, data: bytes) -> None: ...

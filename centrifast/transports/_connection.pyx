@@ -2,8 +2,8 @@
 
 The only module that touches picows. picows has what RFC 6455 demands of a frame's shape; this adds what it lets
 through (reserved bits, a stray continuation, a message inside a fragmented one, bad UTF-8, some close codes), puts
-fragments together, answers pings, and closes. Everything that leaves goes through the Sink (invariant 1), so picows's
-own ``send`` is never used and its close frames are prevented.
+fragments together, inflates what was deflated (RFC 7692), answers pings, and closes. Everything that leaves goes
+through the Sink (invariant 1), so picows's own ``send`` is never used and its close frames are prevented.
 
 picows reports a frame it refuses only to its logger. So the connection is its own logger: ``error`` is called with
 the close code, before picows would write.
@@ -38,6 +38,7 @@ from http import HTTPStatus
 
 from centrifast import log
 from centrifast.limits import WEBSOCKET_CLOSE_TIMEOUT
+from centrifast.protocol.deflate import InflatedTooLargeError, InflateError, inflate
 
 if picows.__version__ != "2.3.1":  # its C layout is compiled in: another version would read the wrong fields
     raise ImportError(f"built against picows 2.3.1, found {picows.__version__}: rebuild centrifast")
@@ -48,7 +49,7 @@ cdef enum:
     OPCODE_CLOSE = 0x88
     OPCODE_PONG = 0x8A
     PROTOCOL_ERROR = 1002
-    INVALID_TEXT = 1007
+    INVALID_DATA = 1007     # text that is not UTF-8; what can not be inflated (RFC 6455 section 7.4.1)
     MESSAGE_TOO_BIG = 1009
     INTERNAL_ERROR = 1011
 
@@ -72,20 +73,26 @@ def live_objects():
 
 
 cdef class Settings:
-    """What all connections of one endpoint have in common."""
+    """What all connections of one endpoint have in common.
+
+    *inflated_size_limit*: bytes of a message when it is inflated; 0 = 10 times *message_size_limit*.
+    """
 
     cdef:
         Drain drain
         TimingWheel wheel
         Py_ssize_t message_size_limit
+        Py_ssize_t inflated_size_limit
         readonly Py_ssize_t open_connections
         public Py_ssize_t most_connections  # open at once, since somebody last set it back
         object done_future      # stands in for picows's future per connection, which nobody awaits here
 
-    def __init__(self, Drain drain not None, TimingWheel wheel not None, Py_ssize_t message_size_limit):
+    def __init__(self, Drain drain not None, TimingWheel wheel not None, Py_ssize_t message_size_limit,
+                 Py_ssize_t inflated_size_limit=0):
         self.drain = drain
         self.wheel = wheel
         self.message_size_limit = message_size_limit
+        self.inflated_size_limit = inflated_size_limit or 10 * message_size_limit
         self.done_future = asyncio.get_running_loop().create_future()
         self.done_future.set_result(None)
 
@@ -93,20 +100,22 @@ cdef class Settings:
 class _Switching:
     """The 101 response, in the shape picows expects of a response."""
 
-    __slots__ = ("headers", "subprotocol")
+    __slots__ = ("extensions", "headers", "subprotocol")
 
     status = HTTPStatus.SWITCHING_PROTOCOLS
 
-    def __init__(self, subprotocol):
+    def __init__(self, subprotocol, extensions):
         self.headers = {}
         self.subprotocol = subprotocol
+        self.extensions = extensions
 
     def to_bytes(self):
         accept = self.headers["Sec-WebSocket-Accept"]
         protocol = f"Sec-WebSocket-Protocol: {self.subprotocol}\r\n" if self.subprotocol else ""
+        extensions = f"Sec-WebSocket-Extensions: {self.extensions}\r\n" if self.extensions else ""
         return bytearray(
             f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Accept: {accept}\r\n{protocol}\r\n".encode()
+            f"Sec-WebSocket-Accept: {accept}\r\n{protocol}{extensions}\r\n".encode()
         )
 
 
@@ -236,6 +245,7 @@ cdef class Connection(WSListener):
         object underlying           # the asyncio transport; dropped in on_lost()
         bytearray fragments         # of a message that has begun; None = none
         bint fragments_text
+        bint fragments_deflated
         bint is_bloated             # picows's read buffer has grown
 
     def __init__(self, Settings settings not None, Variant variant not None, handler_factory):
@@ -341,7 +351,7 @@ cdef class Connection(WSListener):
         if self.closing:
             if kind == WSMsgType.CLOSE:  # the answer to ours
                 self.finish()
-        elif frame.rsv1 or frame.rsv2 or frame.rsv3:
+        elif (frame.rsv1 and not self.may_be_deflated(kind)) or frame.rsv2 or frame.rsv3:
             self.violation(PROTOCOL_ERROR)
             if kind == WSMsgType.CLOSE:  # no other will come
                 self.finish()
@@ -353,21 +363,22 @@ cdef class Connection(WSListener):
             elif not frame.fin:
                 self.fragments = bytearray()
                 self.fragments_text = kind == WSMsgType.TEXT
+                self.fragments_deflated = frame.rsv1
                 self.add_fragment(frame)
-            elif (frame.payload_size == PyBytes_GET_SIZE(pong)
+            elif (not frame.rsv1 and frame.payload_size == PyBytes_GET_SIZE(pong)
                     and memcmp(frame.payload_ptr, PyBytes_AS_STRING(pong), frame.payload_size) == 0
                     and self.sink.pong()):
                 return 0
             else:
                 self.deliver(PyBytes_FromStringAndSize(frame.payload_ptr, frame.payload_size),
-                             kind == WSMsgType.TEXT)
+                             kind == WSMsgType.TEXT, frame.rsv1)
         elif kind == WSMsgType.CONTINUATION:
             if self.fragments is None:
                 self.violation(PROTOCOL_ERROR)
             elif self.add_fragment(frame) and frame.fin:
                 payload = bytes(self.fragments)
                 self.fragments = None
-                self.deliver(payload, self.fragments_text)
+                self.deliver(payload, self.fragments_text, self.fragments_deflated)
         elif kind == WSMsgType.PING:
             self.sink.send_frame(
                 encode_frame(OPCODE_PONG, PyBytes_FromStringAndSize(frame.payload_ptr, frame.payload_size)))
@@ -376,7 +387,7 @@ cdef class Connection(WSListener):
     cdef int renew(self) except -1:
         """Begin with a small read buffer again, at a point where the old one is empty."""
         self.is_bloated = False
-        hand_over(self.underlying, self.settings, self, b"AAAAAAAAAAAAAAAAAAAAAA==", None, _discard)
+        hand_over(self.underlying, self.settings, self, b"AAAAAAAAAAAAAAAAAAAAAA==", _Switching(None, None), _discard)
         return 0
 
     cpdef on_ws_disconnected(self, WSTransport transport):
@@ -430,9 +441,20 @@ cdef class Connection(WSListener):
 
     # ------------------------------------------------- inside
 
-    cdef int deliver(self, bytes payload, bint is_text) except -1:
+    cdef bint may_be_deflated(self, WSMsgType kind) noexcept:
+        """Whether RSV1 has a meaning: on the first frame of a message, where it was agreed on (RFC 7692 section 6)."""
+        return self.variant.deflate is not None and (kind == WSMsgType.TEXT or kind == WSMsgType.BINARY)
+
+    cdef int deliver(self, bytes payload, bint is_text, bint is_deflated) except -1:
+        if is_deflated:
+            try:
+                payload = inflate(payload, self.settings.inflated_size_limit)
+            except InflatedTooLargeError:
+                return self.violation(MESSAGE_TOO_BIG, b"inflated message too big")
+            except InflateError:
+                return self.violation(INVALID_DATA)
         if is_text and not is_utf8(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload)):
-            return self.violation(INVALID_TEXT)
+            return self.violation(INVALID_DATA)
         self.handler.on_message(payload, is_text)
         return 0
 
@@ -444,10 +466,10 @@ cdef class Connection(WSListener):
         self.fragments += PyBytes_FromStringAndSize(frame.payload_ptr, frame.payload_size)
         return True
 
-    cdef int violation(self, int code) except -1:
+    cdef int violation(self, int code, bytes reason=b"") except -1:
         """RFC 6455 is broken: the handler goes, the peer is told and may hang up."""
         self.release()
-        self.close(code, b"")
+        self.close(code, reason)
         return 0
 
     cdef int release(self) except -1:
@@ -508,21 +530,23 @@ cdef class Connection(WSListener):
 
 
 def accept(transport, Settings settings not None, Connection connection not None, str key not None, subprotocol,
-           bytes rest not None):
+           bytes rest not None, extensions=None):
     """Hand an upgrade request that the front door has checked over to picows.
 
     picows gets the few header lines that it insists on instead of the client's own: parsing fifteen headers again
-    would be a third of the handshake. *rest* is what came behind the request's head.
+    would be a third of the handshake. *rest* is what came behind the request's head; *extensions* what is agreed on,
+    which is the business of the connection's variant.
     """
-    hand_over(transport, settings, connection, key.encode("ascii"), subprotocol, transport.write)
+    response = _Switching(subprotocol, extensions)
+    hand_over(transport, settings, connection, key.encode("ascii"), response, transport.write)
     feed(transport, rest)
 
 
-cdef int hand_over(transport, Settings settings, Connection connection, bytes key, subprotocol, write) except -1:
+cdef int hand_over(transport, Settings settings, Connection connection, bytes key, response, write) except -1:
     """Give *transport* a new protocol of picows's and shake hands with it; *write* takes the response."""
     protocol = _Protocol(
         None, None, False,
-        lambda request: WSUpgradeResponseWithListener(_Switching(subprotocol), connection),
+        lambda request: WSUpgradeResponseWithListener(response, connection),
         connection,     # its logger
         True,           # close when a handler raises
         None,           # no handshake timer: the handshake is complete

@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from centrifast import log
-from centrifast._framing import Variant, encode_frame
+from centrifast._framing import Variant
 from centrifast.client.session import Session
 from centrifast.client.transport import Handler
+from centrifast.protocol.deflate import ExtensionsError
 from centrifast.protocol.http1 import Request
 from centrifast.protocol.negotiation import choose_encoding
 from centrifast.transports._connection import Connection, Settings, accept
+from centrifast.transports.compression import NO_COMPRESSION, Compression
 from centrifast.transports.front_door import UpgradeRefusal
 from centrifast.transports.origin import OriginPolicy
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 FORBIDDEN = UpgradeRefusal(403, b"Forbidden")
 FULL = UpgradeRefusal(503, b"")
+MALFORMED = UpgradeRefusal(400, b"Bad Request: malformed Sec-WebSocket-Extensions")
 
 OPCODE_TEXT = 0x81
 OPCODE_BINARY = 0x82
@@ -35,10 +38,12 @@ class WebSocketEndpoint:
         settings: Settings,
         origins: OriginPolicy,
         encodings: "Mapping[Encoding, tuple[Variant, Codec]]",
+        compression: Compression = NO_COMPRESSION,
     ) -> None:
         self._node = node
         self._settings = settings
         self._origins = origins
+        self._compression = compression
         self._variants = {encoding: variant for encoding, (variant, _) in encodings.items()}
         self._codecs = {encoding: codec for encoding, (_, codec) in encodings.items()}
         self._factories = {encoding: self._session_factory(codec) for encoding, codec in self._codecs.items()}
@@ -54,13 +59,17 @@ class WebSocketEndpoint:
         if not self._origins.allows(request.headers.get("origin")):
             return FORBIDDEN
         encoding, subprotocol = choose_encoding(request.query, request.headers.get("sec-websocket-protocol"))
+        try:
+            variant, extensions = self._compression.agree(request, self._variants[encoding])
+        except ExtensionsError:
+            return MALFORMED
         factory = self._factories[encoding]
         header_user = trusted_user(request, self._user_header)
         if header_user:
             factory = self._session_factory(self._codecs[encoding], header_user)
-        connection = Connection(self._settings, self._variants[encoding], factory)
+        connection = Connection(self._settings, variant, factory)
         key = request.headers["sec-websocket-key"]
-        accept(transport, self._settings, connection, key, subprotocol, rest)
+        accept(transport, self._settings, connection, key, subprotocol, rest, extensions)
         return None
 
 
@@ -84,14 +93,22 @@ def trusted_user(request: Request, header: str) -> str:
 class EchoEndpoint:
     """``/debug/echo``: sends every message back, on the same stack, for conformance suites."""
 
-    def __init__(self, settings: Settings, variant: Variant) -> None:
+    def __init__(
+        self, settings: Settings, variant: Variant, compression: Compression = NO_COMPRESSION
+    ) -> None:
         self._settings = settings
         self._variant = variant
+        self._compression = compression
 
     def upgrade(self, transport: asyncio.Transport, request: Request, rest: bytes) -> UpgradeRefusal | None:
         """Take the connection over."""
-        connection = Connection(self._settings, self._variant, Echo)
-        accept(transport, self._settings, connection, request.headers["sec-websocket-key"], None, rest)
+        try:
+            variant, extensions = self._compression.agree(request, self._variant)
+        except ExtensionsError:
+            return MALFORMED
+        connection = Connection(self._settings, variant, Echo)
+        key = request.headers["sec-websocket-key"]
+        accept(transport, self._settings, connection, key, None, rest, extensions)
         return None
 
 
@@ -103,7 +120,8 @@ class Echo:
 
     def on_message(self, payload: bytes, is_text: bool) -> None:
         """Send it back as it came."""
-        self._connection.sink.send_frame(encode_frame(OPCODE_TEXT if is_text else OPCODE_BINARY, payload))
+        sink = self._connection.sink
+        sink.send_frame(sink.variant.encode(OPCODE_TEXT if is_text else OPCODE_BINARY, payload))
 
     def on_sink_failed(self, reason: int) -> None:
         """The peer does not read."""

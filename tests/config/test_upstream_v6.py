@@ -20,7 +20,7 @@ FOLDER = Path(__file__).with_name("upstream_v6")
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "autocert.json": ("http_server.tls_autocert.enabled",),
-    "bidirectional.yaml": ("websocket.compression", "sse.enabled", "http_stream.enabled"),
+    "bidirectional.yaml": ("sse.enabled", "http_stream.enabled"),
     "channel_proxies.toml": (
         "channel.namespaces.[0].subscribe_proxy_enabled",
         "channel.namespaces.[0].publish_proxy_enabled",

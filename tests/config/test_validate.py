@@ -92,7 +92,6 @@ def test_some_rules_count_at_the_start_only() -> None:
         ({"grpc_api.enabled": True}, "grpc_api.enabled"),
         ({"http_server.http3.enabled": True}, "http_server.http3.enabled"),
         ({"http_server.tls_autocert.enabled": True}, "http_server.tls_autocert.enabled"),
-        ({"websocket.compression": True}, "websocket.compression"),
         (
             {"channel.namespaces": [{"name": "chat", "subscription_type": "map"}]},
             "channel.namespaces.[0].subscription_type",

@@ -1,20 +1,21 @@
-"""Every case of the table, sent in one piece, frame by frame and byte by byte."""
+"""Every case of the tables, sent in one piece, frame by frame and byte by byte."""
 
 import socket
 from collections.abc import Iterable, Iterator
 
 import pytest
 
+from tests.conformance.deflated_cases import DEFLATED_CASES, PLAIN_CASES
 from tests.conformance.websocket_cases import CASES, Case, close_frame
 from tests.in_process_server import InProcessServer
-from tests.raw_websocket import CLOSE, PING, PONG, Frame, RawWebSocket
+from tests.raw_websocket import CLOSE, DEFLATE, PING, PONG, Frame, RawWebSocket
 
 BYTE_BY_BYTE_LIMIT = 2000  # bytes of a case that is worth one system call each
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[InProcessServer]:
-    with InProcessServer() as server:
+    with InProcessServer({"websocket.compression": True}) as server:
         yield server
 
 
@@ -26,14 +27,17 @@ def server(running: InProcessServer) -> Iterator[InProcessServer]:
     assert running.take_errors() == []
 
 
-def serve(server: InProcessServer, case: Case, pieces: Iterable[bytes]) -> None:
-    """Send *pieces* and demand what the case says, and an orderly end."""
-    with server.echo() as client:
+def serve(server: InProcessServer, case: Case, pieces: Iterable[bytes], *, deflates: bool = False) -> None:
+    """Send *pieces* and demand what the case says, and an orderly end; with *deflates* that has been agreed on."""
+    with server.echo(headers=DEFLATE if deflates else None) as client:
         client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
             client.send_bytes(piece)
         for expected in case.back:
-            assert client.receive() == expected
+            received = client.receive()
+            if deflates and received is not None:
+                received = received.inflated
+            assert received == expected
         if case.close is None:
             leave(client)
         else:
@@ -76,5 +80,28 @@ def test_byte_by_byte(server: InProcessServer, case: Case) -> None:
     serve(server, case, (data[index : index + 1] for index in range(len(data))))
 
 
+@pytest.mark.parametrize("case", [*DEFLATED_CASES, *PLAIN_CASES], ids=lambda case: case.name)
+def test_in_one_piece_where_deflating_is_agreed_on(server: InProcessServer, case: Case) -> None:
+    serve(server, case, [b"".join(case.sent)], deflates=True)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in DEFLATED_CASES if len(case.sent) > 1], ids=lambda case: case.name
+)
+def test_frame_by_frame_where_deflating_is_agreed_on(server: InProcessServer, case: Case) -> None:
+    serve(server, case, case.sent, deflates=True)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in DEFLATED_CASES if sum(map(len, case.sent)) <= BYTE_BY_BYTE_LIMIT],
+    ids=lambda case: case.name,
+)
+def test_byte_by_byte_where_deflating_is_agreed_on(server: InProcessServer, case: Case) -> None:
+    data = b"".join(case.sent)
+    serve(server, case, (data[index : index + 1] for index in range(len(data))), deflates=True)
+
+
 def test_names_of_cases_differ() -> None:
-    assert len({case.name for case in CASES}) == len(CASES)
+    cases = [*CASES, *DEFLATED_CASES]
+    assert len({case.name for case in cases}) == len(cases)
