@@ -13,7 +13,7 @@ EXTENSIONS_SIZE = 2 * KIB
 """Characters of the extensions that a client offers; of more none is agreed on. Reading them takes 1 µs for each."""
 
 FINAL_BLOCKS = 16
-"""Blocks of one deflated message that say they are the last; each costs a copy of what follows, and nobody sends two."""
+"""Blocks of one deflated message that say they are the last; each costs a copy of what follows. Nobody sends two."""
 
 FAILED_CONNECT_LINGER = 5.0
 """Seconds until a connection whose connect was answered with an error is dropped (server specification 5.1)."""
