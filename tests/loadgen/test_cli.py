@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from centrifast_loadgen import cli
 from centrifast_loadgen.cli import main
 from click.testing import CliRunner, Result
 
@@ -157,3 +158,22 @@ def test_json_never_tells_secrets() -> None:
         result = load(server, "--json", "--api-key", "hush-hush", "--token-secret", "hush-hush")
     assert "hush-hush" not in result.output
     assert json.loads(result.stdout)["settings"]["token_secret"] == "..."
+
+
+def test_progress_overwrites_one_line_of_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    show = cli.progress_printer()
+    show("one")
+    show("two")
+    assert capsys.readouterr().err == "\r\x1b[Kone\r\x1b[Ktwo"
+
+
+def test_progress_is_plain_lines_elsewhere_and_not_too_many(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.progress_printer()("at once, so not shown")
+    monkeypatch.setattr(cli, "PLAIN_INTERVAL", 0.0)
+    cli.progress_printer()("shown")
+    assert capsys.readouterr().err == "shown\n"

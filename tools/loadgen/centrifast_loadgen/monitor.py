@@ -9,10 +9,11 @@ from centrifast_loadgen._board import HISTOGRAM_BUCKETS, Board, Counter
 from centrifast_loadgen.histogram import quantile
 from centrifast_loadgen.series import Sample, Series, merge
 from centrifast_loadgen.settings import usable_cores
-from centrifast_loadgen.usage import Meter
+from centrifast_loadgen.usage import Meter, machine_cpu_seconds
 
 FIRST_INTERVAL = 0.25  # seconds between samples, doubled whenever the series is halved
 SATURATED = 0.9  # of a core: a process that uses more has no time to spare
+OTHERS = 0.1  # of the machine: what others may use without a word
 
 Progress = Callable[[str], None]
 Cpu = tuple[list[float], list[float], list[float]]  # seconds: server, coordinator, workers
@@ -25,6 +26,7 @@ class Mark:
     at: float
     cpu: Cpu
     server: dict[int, float]  # CPU seconds of each of the server's processes
+    machine: float  # CPU seconds of everything that runs here
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Shares:
     coordinator: float = 0.0
     workers: tuple[float, ...] = ()
     busiest: float = 0.0  # of the server's processes
+    machine: float = 0.0  # of everything that runs here
 
     @property
     def loadgen(self) -> float:
@@ -76,7 +79,9 @@ class Monitor:
 
     def mark(self) -> Mark:
         """A moment to measure CPU from."""
-        return Mark(time.monotonic(), self._cpu(), self._server.each() if self._server else {})
+        cpu = self._cpu()  # looks for the server's processes
+        each = self._server.each() if self._server else {}
+        return Mark(time.monotonic(), cpu, each, machine_cpu_seconds())
 
     def since(self, mark: Mark) -> Shares:
         """CPU since a moment."""
@@ -91,7 +96,8 @@ class Monitor:
             server[0] / seconds if self._server else None,
             own[0] / seconds,
             tuple(used / seconds for used in workers),
-            max((used - mark.server.get(pid, 0.0) for pid, used in each.items()), default=0.0) / seconds,
+            max((used - mark.server.get(pid, used) for pid, used in each.items()), default=0.0) / seconds,
+            (machine_cpu_seconds() - mark.machine) / seconds,
         )
 
     def _cpu(self) -> Cpu:
@@ -158,9 +164,21 @@ def warnings(shares: Shares, cores: int | None = None) -> list[str]:
         found.append(
             f"the load generator used {shares.loadgen:.2f} of its {cores} cores: it was the limit, not the server"
         )
-    if shares.server is not None and shares.server + shares.loadgen >= SATURATED * (os.cpu_count() or 1):
-        found.append(
-            f"server and load generator used {shares.server + shares.loadgen:.2f} of this machine's "
-            f"{os.cpu_count()} cores: each took from the other. Load from another machine"
-        )
-    return found
+    return found + _crowding(shares, os.cpu_count() or 1)
+
+
+def _crowding(shares: Shares, cores: int) -> list[str]:
+    """Whether everything on this machine together left no time."""
+    both = (shares.server or 0.0) + shares.loadgen
+    if shares.server is not None and both >= SATURATED * cores:
+        return [
+            f"server and load generator used {both:.2f} of this machine's {cores} cores: each took from the other. "
+            "Load from another machine"
+        ]
+    if shares.machine >= SATURATED * cores and shares.machine - both >= OTHERS * cores:
+        known = "the load generator" if shares.server is None else "server and load generator"
+        return [
+            f"this machine was busy: of its {cores} cores {known} used {both:.2f}, others "
+            f"{shares.machine - both:.2f}. The figures suffer from that"
+        ]
+    return []

@@ -97,6 +97,7 @@ class Stage:
             shares.coordinator * stretch,
             tuple(share * stretch for share in shares.workers),
             shares.busiest * stretch,
+            shares.machine,
         )
         report.client_cpu_share = stretched.loadgen
         report.worker_cpu_shares = list(stretched.workers)
