@@ -7,12 +7,23 @@ endpoint, which must answer with whole frames of JSON and hang up. Between two i
 import json
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from tests.fuzz.mutate import main
 from tests.in_process_server import InProcessServer
-from tests.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, RawWebSocket, frame
+from tests.raw_websocket import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    RSV1,
+    TEXT,
+    Frame,
+    RawWebSocket,
+    frame,
+)
 
 LIMIT = 2048  # a small message_size_limit, so that damaged lengths are often near it
 CLOSE_CODES = {1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)}
@@ -45,28 +56,33 @@ SEEDS = [
 
 
 class Violated(Exception):
-    """The input breaks a rule; the number is the close code."""
+    """The input breaks a rule; with the close code, and the reason if there is one."""
 
 
-def answers(data: bytes) -> Iterator[Frame]:
-    """What an echo server sends for *data*, its close frame included, if *data* ends the connection."""
+def answers(data: bytes, inflate: Callable[[bytes], bytes] | None = None) -> Iterator[Frame]:
+    """What an echo server sends for *data*, its close frame included, if *data* ends the connection.
+
+    With *inflate* messages may be deflated; what comes back is shown without that.
+    """
     try:
-        for opcode, payload in messages(data):
+        for opcode, payload in messages(data, inflate):
             if opcode == CLOSE:
                 yield Frame(CLOSE, payload[:2])
                 return
             yield Frame(PONG if opcode == PING else opcode, payload)
     except Violated as violated:
-        yield Frame(CLOSE, struct.pack("!H", violated.args[0]))
+        code, *reason = violated.args
+        yield Frame(CLOSE, struct.pack("!H", code) + b"".join(reason))
 
 
-def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+def messages(data: bytes, inflate: Callable[[bytes], bytes] | None) -> Iterator[tuple[int, bytes]]:
     """Whole messages, pings and closes in *data*; raises ``Violated`` where it goes wrong."""
     begun: tuple[int, bytes] | None = None
+    is_deflated = False
     for opcode, fin, rsv, payload in frames(data):
         if opcode == CLOSE:
             check_close(payload)
-        if rsv:
+        if rsv and not (rsv == RSV1 and inflate is not None and opcode in (TEXT, BINARY)):
             raise Violated(1002)
         if opcode == CLOSE and payload and struct.unpack("!H", payload[:2])[0] not in CLOSE_CODES:
             raise Violated(1002)
@@ -80,10 +96,12 @@ def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
             kind, start = begun or (opcode, b"")
             if len(start) + len(payload) > LIMIT:
                 raise Violated(1009)
+            is_deflated = bool(rsv) if begun is None else is_deflated
             begun = None if fin else (kind, start + payload)
             if fin:
-                check_text(kind, start + payload)
-                yield kind, start + payload
+                whole = inflate(start + payload) if inflate is not None and is_deflated else start + payload
+                check_text(kind, whole)
+                yield kind, whole
 
 
 def check_close(payload: bytes) -> None:
