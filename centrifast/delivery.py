@@ -137,16 +137,17 @@ class Deliverer:
 
     def push(self, channel: Channel, push: Push) -> Outcome:
         """Give a join or leave to those who asked for them; in a large channel it waits a moment for others."""
-        made: dict[Variant, bytes] = {}
+        made: dict[Codec, bytes] = {}
         kind = kind_of_push(push)
         moves: list[tuple[Subscribers, Delivery]] = []
         for array in channel.arrays:
             if not array.group.join_leave or array.group.is_lost:
                 continue
             try:
-                message = made.get(array.variant)
+                codec = self._codecs[array.variant]
+                message = made.get(codec)
                 if message is None:
-                    message = made[array.variant] = self._codecs[array.variant].encode(Reply(push=push))
+                    message = made[codec] = codec.encode(Reply(push=push))
             except NotJsonError:
                 moves.append((array, refused(array.group)))
             else:
