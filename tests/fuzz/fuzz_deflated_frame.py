@@ -59,7 +59,7 @@ def inflate(data: bytes) -> bytes:
     """A model of what is demanded: byte by byte, and no faster than it must be."""
     found, blocks = bytearray(), 0
     rest = list(data + b"\x00\x00\xff\xff\x03\x00" if data else b"\x03\x00")
-    padding = ([], [0, 0, 255, 255, 3, 0], [0, 0, 0, 255, 255, 3, 0])
+    padding: tuple[list[int], ...] = ([], [0, 0, 255, 255, 3, 0], [0, 0, 0, 255, 255, 3, 0])
     while blocks < FINAL_BLOCKS:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         while not inflater.eof:

@@ -14,6 +14,8 @@ class Cable:
     """Forwards TCP connections. Use as a context."""
 
     def __init__(self, server_port: int) -> None:
+        self.received = 0
+        """Bytes that clients have been sent, WebSocket and handshakes included."""
         self._server_port = server_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._is_plugged = threading.Event()
@@ -77,18 +79,25 @@ class Cable:
                 if self._is_closed or not self._is_plugged.is_set():
                     return
                 self._open |= {client, server}
-            back = threading.Thread(target=pump, args=(server, client), daemon=True)
+            back = threading.Thread(target=pump, args=(server, client, self._count), daemon=True)
             back.start()
             pump(client, server)
             back.join()
             with self._lock:
                 self._open -= {client, server}
 
+    def _count(self, size: int) -> None:
+        with self._lock:
+            self.received += size
 
-def pump(source: socket.socket, target: socket.socket) -> None:
-    """Carry bytes one way until one side ends, then end both."""
+
+def pump(
+    source: socket.socket, target: socket.socket, count: Callable[[int], None] = lambda size: None
+) -> None:
+    """Carry bytes one way until one side ends, then end both; *count* is told of them before they go on."""
     with suppress(OSError):
         while data := source.recv(CHUNK):
+            count(len(data))
             target.sendall(data)
     for end in (source, target):
         with suppress(OSError):

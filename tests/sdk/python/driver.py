@@ -24,6 +24,7 @@ PLAIN_FIELDS = (
     "recovered",
 )
 RESUBSCRIBE_DELAY = 0.05
+MAX_LINE = 1 << 20  # bytes of a command
 
 Emit = Callable[..., None]
 
@@ -211,7 +212,7 @@ class Driver:
 
 async def drive(encoding: str) -> None:
     """Serve commands until the input ends."""
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=MAX_LINE)
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
     )
