@@ -69,6 +69,21 @@ def test_the_quickstart_page_shows_what_is_published(browser: Chrome, server: Se
     wait_for_text(browser, "messages", json.dumps(text))
 
 
+def test_the_browser_is_sent_deflated_messages(browser: Chrome, own_server: StartServer) -> None:
+    server = own_server({"websocket": {"compression": True}})
+    browser.get(f"http://127.0.0.1:{server.port}/")
+    wait_for_text(browser, "status", "subscribed")
+    text = "again and again " * 5000
+    server.publish("news", {"text": text})
+    wait_for_text(browser, "messages", json.dumps(text))
+    extensions = browser.execute_async_script(
+        "const socket = new WebSocket(arguments[0]), done = arguments[1];"
+        "socket.onopen = () => { done(socket.extensions); socket.close(); }",
+        server.url,
+    )
+    assert extensions == "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+
+
 def test_the_quickstart_page_catches_up_on_what_it_missed(browser: Chrome, own_server: StartServer) -> None:
     server = own_server({"channel": {"without_namespace": STREAM}})
     browser.get(f"http://127.0.0.1:{server.port}/")
