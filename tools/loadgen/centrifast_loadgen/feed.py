@@ -70,8 +70,8 @@ class Feed:
                 self.wait(self.expected - (inflight - 1) * subscribers)
             self._look("publishing")
 
-    def wait(self, target: int | None = None) -> bool:
-        """Wait for *target* deliveries, by default all expected, until nothing comes for stall_timeout."""
+    def wait(self, target: int | None = None, patience: float | None = None) -> bool:
+        """Wait for *target* deliveries, by default all expected, until nothing comes for *patience*: stall_timeout."""
         wanted = self.expected if target is None else target
         seen, seen_at = -1, time.monotonic()
         while not self._board.wait_delivered(wanted, WAIT_SLICE):
@@ -79,8 +79,8 @@ class Feed:
             delivered = self._board.total(Counter.DELIVERED)
             if delivered != seen:
                 seen, seen_at = delivered, time.monotonic()
-            patience = CLOSED_PATIENCE if self._board.total(Counter.CLOSED) else self._settings.stall_timeout
-            if time.monotonic() - seen_at > patience:
+            limit = self._settings.stall_timeout if patience is None else patience
+            if time.monotonic() - seen_at > (CLOSED_PATIENCE if self._board.total(Counter.CLOSED) else limit):
                 return False
         return True
 

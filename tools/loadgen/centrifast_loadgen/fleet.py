@@ -52,6 +52,8 @@ class Fleet:
         self.settings = settings
         self.workers = choose_processes(settings.connections, settings.processes, limit, usable_cores())
         self.reasons: Tally[str] = Tally()
+        self.interrupted = False  # the user wants an end
+        self._was_interrupted = False
         self._progress = progress
         self._processes: list[tuple[BaseProcess, Pipe]] = []
         self._due = 0.0
@@ -102,7 +104,13 @@ class Fleet:
             first += count
 
     def look(self, text: str) -> None:
-        """Check that the workers live and show progress, when it is time. Raises WorkerDied."""
+        """Check that the workers live and show progress, when it is time.
+
+        Raises WorkerDied, and once KeyboardInterrupt when the run was interrupted.
+        """
+        if self.interrupted and not self._was_interrupted:
+            self._was_interrupted = True
+            raise KeyboardInterrupt
         now = time.monotonic()
         if now < self._due:
             return  # called for each publication: looking costs more than the question

@@ -19,8 +19,8 @@ from centrifast_loadgen.usage import measure
 
 __all__ = ["Outcome", "Progress", "WorkerDied", "execute", "perform"]
 
-# After Ctrl-C: so long for what is on its way.
-INTERRUPTED_PATIENCE = 1.0
+# After Ctrl-C: what is on its way is waited for until nothing has come for so long.
+INTERRUPTED_PATIENCE = 2.0
 
 Progress = Callable[[str], None]
 
@@ -52,13 +52,12 @@ def perform(settings: Settings, progress: Progress) -> Outcome:
         )
         stage = Stage(settings, fleet, report, before)
         play = scenarios.on(stage)
-        with _interruptible():
+        with _interruptible(fleet):
             try:
                 play.play()
             except KeyboardInterrupt:
                 report.interrupted = True
-                end = time.monotonic() + INTERRUPTED_PATIENCE
-                fleet.wait(lambda: _is_settled(stage), max(end - time.monotonic(), 0.0), "interrupted")
+                stage.feed.wait(patience=INTERRUPTED_PATIENCE)
         fleet.monitor.tick("ending", force=True)
         stage.feed.close()
         fleet.stop()
@@ -69,25 +68,27 @@ def perform(settings: Settings, progress: Progress) -> Outcome:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM is taken as Ctrl-C, where that can be told: in the main thread."""
+def _interruptible(fleet: Fleet) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the scenario where it looks around: between publications, not within; twice, at once.
+
+    In another thread than the main one signals are the caller's.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        if fleet.interrupted:
+            raise KeyboardInterrupt
+        fleet.interrupted = True
 
     try:
-        previous = signal.signal(signal.SIGTERM, interrupt)
+        previous = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     except ValueError:
-        yield  # another thread: signals are its caller's
+        yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _is_settled(stage: Stage) -> bool:
-    return stage.fleet.total(Counter.DELIVERED) >= stage.feed.expected
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _collect(stage: Stage) -> None:
