@@ -21,6 +21,7 @@ from tests.server_process import ServerProcess
 OPEN = {"allow_subscribe_for_client": True, "allow_subscribe_for_anonymous": True}
 CONFIG: dict[str, Any] = {
     "client": {"queue_max_size": 65536, "allowed_origins": ["http://good.example"]},
+    "websocket": {"compression": True},
     "channel": {
         "namespaces": [
             {"name": "stream", "history_size": 1000, "history_ttl": "60s", "force_recovery": True, **OPEN},
@@ -63,6 +64,16 @@ def test_fanout_with_a_user_for_each_connection(server: ServerProcess, protocol:
     report = play(server, Scenario.FANOUT, protocol=protocol, token_secret="secret", channel_prefix="fan")
     assert report.complete, report.as_table()
     assert report.delivered == 100
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_compressed_messages_in_both_encodings(server: ServerProcess, protocol: Protocol) -> None:
+    report = play(
+        server, Scenario.STORM, protocol=protocol, deflate=True, payload=2000, channel_prefix="flat", waves=1
+    )
+    assert report.complete, report.as_table()
+    assert report.deflated == report.handshakes == 40
+    assert report.wire_bytes < report.message_bytes / 5
 
 
 def test_users_are_those_of_the_tokens(server: ServerProcess) -> None:
