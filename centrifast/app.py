@@ -204,6 +204,8 @@ class Server:
         self._is_stopping = True
         for listener in self._listeners:
             listener.close()
+        # What was accepted last may have asked already: a moment to read it, before it counts as idle.
+        await asyncio.sleep(SHUTDOWN_POLL)
         for door in self._doors:
             door.drain()
         self.node.subscriptions.expect_end()

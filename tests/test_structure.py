@@ -55,7 +55,6 @@ WITHOUT_OWN_TEST = {
     "daemon.py": "tested by tests/integration through the running daemon",
     "process.py": "tested by tests/integration through the running daemon",
     "workers/supervisor.py": "tested by tests/integration through the running daemon",
-    "workers/worker.py": "tested by tests/integration through the running daemon",
     "limits.py": "constants",
     "protocol/wire.py": "declarations, tested through both codecs",
     "protocol/codec.py": "a contract, tested through both codecs",
