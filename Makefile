@@ -68,7 +68,7 @@ docs: build
 
 bench: build
 	for question in fanout 'fanout --burst' 'fanout --history' publish 'publish --history' memory recover burst presence \
-			positions delta api_latency pause metrics; do \
+			positions delta api_latency pause metrics deflate; do \
 		$(BIN)/python -m bench.$$question || exit 1; done
 
 leaks: build

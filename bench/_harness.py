@@ -138,11 +138,14 @@ def floor(*, answers_first: bool = False, reply: str = "") -> Iterator[Running]:
         yield running
 
 
-def config(port: int, client: Figures | None = None, **channel: Any) -> Figures:
+def config(
+    port: int, client: Figures | None = None, websocket: Figures | None = None, **channel: Any
+) -> Figures:
     """Configuration of a centrifast under test: its defaults and these options, but access for everybody."""
     return {
         "http_server": {"port": port},
         "client": {"allowed_origins": [], "insecure": True, **(client or {})},
+        "websocket": websocket or {},
         "http_api": {"key": API_KEY},
         "health": {"enabled": True},
         "log": {"level": "error"},
@@ -157,12 +160,14 @@ def config(port: int, client: Figures | None = None, **channel: Any) -> Figures:
 
 
 @contextmanager
-def centrifast(client: Figures | None = None, **channel: Any) -> Iterator[Running]:
-    """centrifast from this checkout, with these options of clients and channels."""
+def centrifast(
+    client: Figures | None = None, websocket: Figures | None = None, **channel: Any
+) -> Iterator[Running]:
+    """centrifast from this checkout, with these options of clients, WebSocket and channels."""
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "config.json"
-        path.write_text(json.dumps(config(port, client, **channel)))
+        path.write_text(json.dumps(config(port, client, websocket, **channel)))
         with started("centrifast", port, [sys.executable, "-m", "centrifast", "-c", path]) as running:
             yield running
 

@@ -129,7 +129,7 @@ class Deflater:
     """Makes messages smaller: *level* 1 to 9, *min_size* in bytes, *window_bits* of ``WINDOWS``.
 
     A call returns what a frame with RSV1 carries, or None where the message is better sent as it is: it is shorter
-    than *min_size*, or would not get smaller. O(size): 8 µs for 150 bytes, 20 ms for a megabyte at level 1.
+    than *min_size*, or would not get smaller. O(size): 8 µs for 150 bytes, up to 20 ms for a megabyte at level 1.
     """
 
     __slots__ = ("_level", "_min_size", "_window_bits")

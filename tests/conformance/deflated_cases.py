@@ -34,7 +34,7 @@ def small(opcode: int, payload: bytes) -> bytes:
 
 
 def small_in_pieces(opcode: int, payload: bytes, size: int) -> Iterator[bytes]:
-    """A deflated message in fragments of *size* bytes; only the first says so (RFC 7692 section 6.1)."""
+    """A deflated message in fragments of *size* bytes; only the first says so (RFC 7692 section 6)."""
     data = deflated(payload)
     for start in range(0, len(data), size):
         piece, last = data[start : start + size], start + size >= len(data)
