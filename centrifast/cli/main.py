@@ -20,6 +20,7 @@ from centrifast.cli.gensubtoken import gensubtoken
 from centrifast.cli.gentoken import gentoken
 from centrifast.cli.healthcheck import healthcheck
 from centrifast.cli.help import help_command
+from centrifast.cli.restart import restart
 from centrifast.cli.tail import tail
 from centrifast.cli.token_explain import token_group
 from centrifast.cli.top import top
@@ -66,6 +67,7 @@ for command in (
     gentoken,
     healthcheck,
     help_command,
+    restart,
     tail,
     token_group,
     top,

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,7 +25,6 @@ from tests.integration.test_recovery_burst import (
 )
 from tests.integration.test_workers import ROOMS
 from tests.integration.workers import WorkersDaemon, gone
-from tests.raw_websocket import RawWebSocket
 
 CLIENTS, ROUNDS = 300, 60
 DEATHS = (15, 35)
@@ -136,6 +137,7 @@ def test_clients_of_a_dead_worker_leave_at_once(server: WorkersDaemon) -> None:
         assert ["join" in watching.push() for _ in range(2)] == [True, True]
         os.kill(victim, signal.SIGKILL)
         assert "leave" in watching.push()
+        eventually(lambda: len(server.events("worker serves")) == 4, "a new worker")
         for api in server.apis(stack).values():
             assert len(api.call("presence", channel="room:1")["presence"]) == 1
 
@@ -229,17 +231,16 @@ def test_workers_are_replaced_one_by_one_and_the_port_never_closes(server: Worke
     connector.start()
     try:
         with ExitStack() as stack:
-            clients = server.clients(stack)
+            clients = server.clients(stack, timeout=2 * WAIT)
             epoch = server.publish("room:1", 0)["epoch"]
             server.signal(signal.SIGUSR2)
-            for client in clients.values():
+            for _, client in sorted(clients.items()):  # in the order in which they are replaced
                 received = client.receive_close()
                 assert received.close_code == 3001
                 client.send_frame(8, received.payload[:2])
-                with RawWebSocket(server.port) as back:
-                    back.connect()
-                    assert back.subscribe("room:1", recover=True, epoch=epoch, offset=0)["recovered"]
             server.event("workers replaced")
+            for client in server.clients(stack).values():
+                assert client.subscribe("room:1", recover=True, epoch=epoch, offset=0)["recovered"]
     finally:
         connector.stop()
     assert connector.refused == []
@@ -256,6 +257,17 @@ def test_a_replacement_has_what_needs_a_restart(server: WorkersDaemon) -> None:
     with pytest.raises(AssertionError, match="401"):
         server.api("info")
     assert len(server.pids()) == 3
+
+
+def test_the_command_replaces_them(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with WorkersDaemon(tmp_path, {"pid_file": str(pid_file)}, workers=2) as server:
+        old = server.pids()
+        command = [sys.executable, "-m", "centrifast", "restart", "-c", str(server.config_file)]
+        subprocess.run(command, check=True, timeout=WAIT, stdout=subprocess.DEVNULL)
+        server.event("workers replaced")
+        assert not set(old) & set(server.pids())
+        assert int(pid_file.read_text()) == server.pid
 
 
 def test_a_bad_file_replaces_nobody(server: WorkersDaemon) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import psutil
 
-from tests.integration.daemon import Daemon, eventually
+from tests.integration.daemon import WAIT, Daemon, eventually
 from tests.raw_websocket import RawWebSocket
 
 TRIES = 500
@@ -115,9 +115,9 @@ class WorkersDaemon(Daemon):
                 return found
         raise AssertionError(f"{TRIES} connections, and none to {pids - found.keys()}")
 
-    def clients(self, stack: ExitStack) -> dict[int, RawWebSocket]:
+    def clients(self, stack: ExitStack, timeout: float = WAIT) -> dict[int, RawWebSocket]:
         """A client that is connected to each worker."""
-        clients = self.one_each(stack, lambda: RawWebSocket(self.port))
+        clients = self.one_each(stack, lambda: RawWebSocket(self.port, timeout=timeout))
         for client in clients.values():
             client.connect()
         return clients
