@@ -5,7 +5,6 @@ way, this process disconnects its clients and ends.
 """
 
 import asyncio
-import ctypes
 import os
 import signal
 import socket
@@ -59,7 +58,9 @@ def main() -> None:
 
 def follow(supervisor: int) -> None:
     """Have the kernel send SIGTERM when the supervisor ends: a second line, after the sockets it leaves."""
-    with suppress(OSError, AttributeError, MemoryError):
+    with suppress(ImportError, OSError, AttributeError, MemoryError):  # a hardened service may forbid it
+        import ctypes
+
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != supervisor:
         sys.exit(FAILED)  # it ended before
