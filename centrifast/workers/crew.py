@@ -52,7 +52,7 @@ class Crew:
         self, loaded: LoadedConfig, count: int, sockets: SocketSets, spawn: Spawn, clock: Clock
     ) -> None:
         """*loaded* is what workers are started with."""
-        self._loaded = loaded
+        self.loaded = loaded
         self._revision = 0  # of the configuration
         self._sockets = sockets
         self._spawn = spawn
@@ -112,7 +112,7 @@ class Crew:
 
     async def reconfigure(self, config: Config) -> None:
         """Have all go over to *config*; who can not, or does not answer, is replaced by one that starts with it."""
-        self._loaded = dataclasses.replace(self._loaded, config=config)
+        self.loaded = dataclasses.replace(self.loaded, config=config)
         self._revision += 1
         serving = [member for member in self._members.values() if member.state is State.SERVING]
         waiting = {}
@@ -136,10 +136,12 @@ class Crew:
     async def replace_all(self, loaded: LoadedConfig) -> None:
         """Replace one worker after the other by one that is started with *loaded*.
 
-        Raises ``WorkersFailedError``, or ``ListenError``, at the first that can not be: the old ones stay.
+        Raises ``WorkersFailedError`` at the first that can not be: the old ones stay. If not even one could be
+        replaced, those that die are followed by what they were, not by what does not start.
         """
-        self._loaded = loaded
+        before, self.loaded = self.loaded, loaded
         self._revision += 1
+        has_replaced = False
         for slot in self._slots:
             old = slot.current
             if old is None:
@@ -147,7 +149,10 @@ class Crew:
             following = slot.next = self._spawn_in(slot)
             await following.started.wait()
             if not following.has_served:
+                if not has_replaced:
+                    self.loaded = before
                 raise WorkersFailedError(f"worker {slot.number} could not be replaced: {following.reason}")
+            has_replaced = True
             await old.gone.wait()
 
     def reopen_log(self) -> None:
@@ -186,7 +191,7 @@ class Crew:
         member = Member(slot, self._clock.monotonic(), self._revision)
         try:
             slot.sockets = slot.sockets or self._sockets.open()
-            member.process = self._spawn(self, slot.number, self._loaded, slot.sockets)
+            member.process = self._spawn(self, slot.number, self.loaded, slot.sockets)
         except OSError as error:
             self._clock.call_later(0.0, partial(self._on_gone, member, str(error)))
         else:
@@ -212,7 +217,7 @@ class Crew:
 
     def _tell_configuration(self, member: Member) -> None:
         if member.process is not None:
-            member.process.tell(Reconfigure(self._revision, pack(self._loaded.config)))
+            member.process.tell(Reconfigure(self._revision, pack(self.loaded.config)))
 
     def _dismiss(self, member: Member) -> None:
         """Have a worker leave, its clients told; one that takes longer than a stop may is killed."""
@@ -221,7 +226,7 @@ class Crew:
         if member.process is None:
             return
         member.process.stop()
-        self._clock.call_later(self._loaded.config.shutdown.timeout, partial(self._give_up, member))
+        self._clock.call_later(self.loaded.config.shutdown.timeout, partial(self._give_up, member))
 
     def _give_up(self, member: Member) -> None:
         if not member.gone.is_set() and member.process is not None:

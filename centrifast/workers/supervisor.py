@@ -173,13 +173,15 @@ class Supervisor:
             except (ConfigError, OSError, ValueError) as error:
                 log.error("workers are not replaced", error=error)
                 return
-            self._reloader.adopt(reread, as_start=True)
+            loaded = dataclasses.replace(reread.loaded, config=reread.config)
             try:
-                await self._crew.replace_all(dataclasses.replace(reread.loaded, config=reread.config))
+                await self._crew.replace_all(loaded)
             except OSError as error:
                 log.error("workers could not be replaced, the rest stays as it is", error=error)
-                return
-            log.info("workers replaced", changed=", ".join(reread.changed))
+            else:
+                log.info("workers replaced", changed=", ".join(reread.changed))
+            if self._crew.loaded is loaded:
+                self._reloader.adopt(reread, as_start=True)
 
     def _on_restarted(self, task: "asyncio.Task[None]") -> None:
         self._restarting = None

@@ -68,12 +68,13 @@ def follow(supervisor: int) -> None:
 
 def run(control: socket.socket) -> int:
     """Be told by *control* what to serve, serve it; the exit code."""
-    start = receive_start(control)
-    if start.version != __version__:
-        reason = f"version {__version__} is installed, the supervisor runs {start.version}: restart the whole server"
-        return refuse(control, reason)
-    loaded = unpack_loaded(start.loaded)
     try:
+        start = receive_start(control)
+        if start.version != __version__:
+            raise ValueError(
+                f"version {__version__} is installed, the supervisor runs {start.version}: restart the whole server"
+            )
+        loaded = unpack_loaded(start.loaded)
         log.configure(loaded.config.log.level, loaded.config.log.file, worker=start.number)
         show_stacks_on_fatal_signals()
         log.start_thread()

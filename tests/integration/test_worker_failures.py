@@ -289,6 +289,8 @@ def test_a_worker_that_can_not_start_leaves_the_old_ones(server: WorkersDaemon) 
     event = server.event("workers could not be replaced, the rest stays as it is")
     assert "worker 1 could not be replaced: http_server.tls can not be used" in event["error"]
     assert server.pids() == old
+    os.kill(old[0], signal.SIGKILL)
+    eventually(lambda: len(server.events("worker serves")) == 4, "a new worker as the old ones are")
     server.publish("room:1", {})
 
 

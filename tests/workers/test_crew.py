@@ -343,6 +343,40 @@ def test_one_that_does_not_come_up_ends_the_replacing() -> None:
     run(test)
 
 
+def test_what_has_never_started_follows_nobody() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.begin()
+        replacing = asyncio.ensure_future(bench.crew.replace_all(bench.changed("http_api.key", "bad")))
+        await turn()
+        bench.processes[3].fail("no start")
+        with pytest.raises(WorkersFailedError):
+            await replacing
+        assert bench.crew.loaded is bench.loaded
+        bench.processes[0].end(-9)
+        bench.clock.advance(0.1)
+        assert bench.processes[4].config == bench.loaded.config
+
+    run(test)
+
+
+def test_what_has_started_once_is_what_follows() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.begin()
+        replacing = asyncio.ensure_future(bench.crew.replace_all(bench.changed("http_api.key", "new")))
+        await turn()
+        bench.processes[3].serve()
+        bench.processes[0].end(0)
+        await turn()
+        bench.processes[4].fail("no luck")
+        with pytest.raises(WorkersFailedError, match="worker 2"):
+            await replacing
+        bench.processes[1].end(-9)
+        bench.clock.advance(0.1)
+        assert bench.processes[5].config.http_api.key == "new"
+
+    run(test)
+
+
 def test_one_that_takes_too_long_to_leave_is_killed() -> None:
     async def test(bench: Bench) -> None:
         await bench.begin()

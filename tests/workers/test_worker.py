@@ -16,7 +16,7 @@ from centrifast.workers import process
 from centrifast.workers.messages import NotStarted, Ping, Pong, Ready, Start, encode
 from centrifast.workers.process import COMMAND, ChildProcess
 from centrifast.workers.sockets import SocketSets
-from centrifast.workers.worker import receive_start, refuse
+from centrifast.workers.worker import receive_start, refuse, run
 from tests.config.building import config_of
 from tests.workers.test_process import EngineSocket, Owner
 
@@ -122,3 +122,4 @@ def test_a_supervisor_that_goes_meanwhile_is_noticed() -> None:
         with pytest.raises(ConnectionError, match="the supervisor is gone"):
             receive_start(theirs)
         assert refuse(theirs, "nobody hears it") == 1
+        assert run(theirs) == 1
