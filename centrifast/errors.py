@@ -146,6 +146,12 @@ DISCONNECTS = (
     TOO_MANY_ERRORS,
 )
 
+
+def client_left() -> DisconnectCode:
+    """What log and taps are told of a connection that its client closed; 3000 is never sent to anybody."""
+    return CONNECTION_CLOSED
+
+
 SERVER_UNSUBSCRIBE = UnsubscribeCode(2000, "server unsubscribe")
 UNSUBSCRIBE_INSUFFICIENT_STATE = UnsubscribeCode(2500, "insufficient state")
 UNSUBSCRIBE_EXPIRED = UnsubscribeCode(2501, "subscription expired")

@@ -94,8 +94,8 @@ class Session:
         """The peer is gone or going."""
         if self.state is not State.CLOSED:
             if self.node.open_taps:
-                self.node.taps.on_disconnected(self, errors.CONNECTION_CLOSED)
-            self._log_end(errors.CONNECTION_CLOSED)
+                self.node.taps.on_disconnected(self, errors.client_left())
+            self._log_end(errors.client_left())
         self._end(deliver=False)
 
     # ------------------------------------------------ called by the server
