@@ -12,7 +12,7 @@ from centrifast import errors
 from centrifast.auth.issue import issue_token
 from centrifast.config.error import ConfigError
 from centrifast.config.schema import TokenConfig
-from centrifast.config.validate import validate
+from centrifast.config.validate import validate, validate_start
 from centrifast.errors import DisconnectCode, ErrorCode
 from centrifast.limits import KEY_LIFETIME, KEY_SET_INTERVAL
 from centrifast.protocol.wire import Command, ConnectRequest, Encoding
@@ -377,8 +377,10 @@ def test_14_templated_url(encoding: Encoding) -> None:
 )
 def test_14_unsafe_regex_refused(token: dict[str, object], safe: bool) -> None:
     tree = {"client": {"token": {"jwks_public_endpoint": "https://id.example/{{realm}}/keys", **token}}}
+    config = config_of(tree)
+    validate(config)
     if safe:
-        validate(config_of(tree))
+        validate_start(config)
     else:
         with pytest.raises(ConfigError, match=r"realm|class"):
-            validate(config_of(tree))
+            validate_start(config)
