@@ -154,6 +154,8 @@ class CommandQueue:
             self._resting = None
         for task in self._running:
             task.cancel()
+        if not self._running:  # else the queue goes when the last of them has ended
+            self._session.queue = None
 
     # -------------------------------------------------------------- inside
 

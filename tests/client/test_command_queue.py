@@ -187,7 +187,9 @@ def test_who_has_gone_is_served_no_further(monkeypatch: pytest.MonkeyPatch, turn
     for _ in range(turns):
         laborious.turn()
     answers = laborious.presence.answers
+    assert client.session.queue is not None
     client.session.on_closed()
+    assert client.session.queue is None  # else each would keep the other
     laborious.turn()
     assert laborious.presence.answers == answers < 5
     laborious.server.close()
