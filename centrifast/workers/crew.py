@@ -111,21 +111,26 @@ class Crew:
     # ------------------------------------------------ what is asked of all
 
     async def reconfigure(self, config: Config) -> None:
-        """Have all go over to *config*; who can not, or does not answer, is replaced by one that starts with it."""
+        """Have all go over to *config*, those that are starting as soon as they serve.
+
+        Who can not, or does not answer, is replaced by one that is started with it.
+        """
         self.loaded = dataclasses.replace(self.loaded, config=config)
         self._revision += 1
-        serving = [member for member in self._members.values() if member.state is State.SERVING]
         waiting = {}
-        for member in serving:
+        for member in self._members.values():
+            if member.state is State.LEAVING:
+                continue
             member.reconfigured = asyncio.get_running_loop().create_future()
             waiting[member.reconfigured] = member
-            self._tell_configuration(member)
+            if member.state is State.SERVING:
+                self._tell_configuration(member)
         if not waiting:
             return
         await asyncio.wait(waiting, timeout=WORKER_RECONFIGURE)
         for answer, member in waiting.items():
             failure = answer.result() if answer.done() else "it has not answered"
-            if failure and member.process is not None:
+            if failure and member.process is not None and member.state is State.SERVING:
                 log.error(
                     "worker could not be reconfigured, it is replaced",
                     worker=member.slot.number,

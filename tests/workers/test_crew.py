@@ -443,11 +443,14 @@ def test_one_that_starts_meanwhile_goes_over_when_it_serves() -> None:
         bench.processes[0].end(1)
         bench.clock.advance(0.1)
         config = bench.changed("client.insecure", True).config
-        await bench.crew.reconfigure(config)
+        waiting = asyncio.ensure_future(bench.crew.reconfigure(config))
+        await turn()
         late = bench.processes[3]
         assert late.told == []
+        assert not waiting.done()
         late.serve()
         assert late.config == config
+        await waiting
 
     run(test)
 
@@ -481,8 +484,23 @@ def test_one_that_dies_meanwhile_is_not_waited_for() -> None:
 
 def test_nobody_there_means_nobody_to_ask() -> None:
     async def test(bench: Bench) -> None:
-        await turn()
+        bench.starting.cancel()
         await bench.crew.reconfigure(bench.loaded.config)
+
+    run(test)
+
+
+def test_one_that_takes_long_to_start_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("centrifast.workers.crew.WORKER_RECONFIGURE", 0.0)
+
+    async def test(bench: Bench) -> None:
+        await turn()
+        config = bench.changed("client.insecure", True).config
+        await bench.crew.reconfigure(config)
+        assert all(process.signals == [] for process in bench.processes)
+        for process in bench.processes:
+            process.serve()
+            assert process.config == config
 
     run(test)
 
