@@ -18,6 +18,7 @@ import socket
 import struct
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tests.raw_websocket import RawWebSocket
 
 FLAGS: dict[str, str | bool | int] = {
+    "websocket.compression": True,
     "channel.without_namespace.history_size": 10,
     "channel.without_namespace.history_ttl": "300s",
     "channel.without_namespace.force_recovery": True,
@@ -46,6 +48,12 @@ WISHES: tuple[dict[str, Any], ...] = (
     {"recover": True, "tf": {"key": "k", "cmp": "nex"}},
 )
 """How clients subscribe, in turn: so members move between groups, and results carry what was recovered."""
+
+OFFER = {"Sec-WebSocket-Extensions": "permessage-deflate"}
+BOMB_DATA = zlib.compress(
+    bytes(2 << 20), wbits=-zlib.MAX_WBITS
+)  # ends with a block that says it is the last one
+BOMB = b"\xc2\xfe" + len(BOMB_DATA).to_bytes(2, "big") + bytes(4) + BOMB_DATA  # deflated, masked with zeros
 
 WAIT = 20.0
 SPARE_DESCRIPTORS = 100
@@ -128,8 +136,14 @@ def refused_by_the_parser(client: "RawWebSocket") -> None:
 
 def break_a_rule(client: "RawWebSocket") -> None:
     """A reserved bit."""
-    client.send_bytes(b"\xc1\x80\0\0\0\0")
+    client.send_bytes(b"\xa1\x80\0\0\0\0")
     assert client.receive_close().close_code == 1002
+
+
+def send_a_bomb(client: "RawWebSocket") -> None:
+    """A message that inflates to more than is allowed, also from who has not agreed on that."""
+    client.send_bytes(BOMB)
+    assert client.receive_close().close_code in (1002, 1009)
 
 
 def go_in_the_middle(client: "RawWebSocket") -> None:
@@ -160,6 +174,7 @@ ENDS: tuple[Callable[["RawWebSocket"], None], ...] = (
     refused_by_the_parser,
     break_a_rule,
     send_nonsense,
+    send_a_bomb,
     go_in_the_middle,
 )
 
@@ -182,7 +197,7 @@ def run_round(server: "InProcessServer", connections: int, together: int) -> Non
 
 
 def open_client(server: "InProcessServer", number: int) -> "RawWebSocket":
-    client = server.client()
+    client = server.client(headers=OFFER if number % 3 == 0 else None)
     client.connect(subs={"given": {"recover": True, "delta": "fossil"}})
     client.subscribe("everyone", **WISHES[number % len(WISHES)])
     client.subscribe(f"some-{number % 100}", join_leave=True)
