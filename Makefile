@@ -53,6 +53,7 @@ test: check
 	@bash tools/setup-system.sh test
 	@cd tests/sdk/javascript && npm install --silent --no-audit --no-fund
 	$(BIN)/python -m pytest
+	CENTRIFAST_WORKERS=3 $(BIN)/python -m pytest tests/sdk
 
 format: build
 	$(BIN)/ruff format .

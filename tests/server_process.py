@@ -16,6 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+WORKERS = int(os.environ.get("CENTRIFAST_WORKERS", "1"))
+"""Processes of each daemon that a test starts, if its configuration says nothing else."""
+
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 30.0
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.sdk.conftest import SHARED_CONFIG, Launch, clean_server, token
 from tests.sdk.driver import Sdk
-from tests.server_process import BASE_CONFIG, ServerProcess
+from tests.server_process import BASE_CONFIG, WORKERS, ServerProcess
 
 NAMESPACES = [
     *BASE_CONFIG["channel"]["namespaces"],
@@ -108,13 +108,12 @@ def test_info_counts_clients(call: Call, launch: Launch, channel: str) -> None:
     client = launch()
     client.connect()
     client.subscribe(channel)
-    (node,) = call("info", cent.InfoRequest()).nodes
-    assert node.uid
-    assert node.name
-    assert node.version
-    assert node.num_clients >= 1
-    assert node.num_subs >= 1
-    assert node.num_channels >= 1
+    nodes = call("info", cent.InfoRequest()).nodes
+    assert len({node.uid for node in nodes}) == len({node.name for node in nodes}) == WORKERS
+    assert all(node.uid and node.name and node.version for node in nodes)
+    assert sum(node.num_clients for node in nodes) >= 1
+    assert sum(node.num_subs for node in nodes) >= 1
+    assert sum(node.num_channels for node in nodes) >= 1
 
 
 def test_channels_lists_those_with_subscribers(call: Call, launch: Launch, channel: str) -> None:
