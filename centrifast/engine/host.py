@@ -147,6 +147,8 @@ class EngineHost:
             return
         for number in [number for number, call in self._calls.items() if link in call.asked]:
             self._answered(number, link)
+        clients = sum(map(len, worker.present.values()))
+        log.debug("worker link closed", channels=len(worker.channels), presence=clients)
         for channel in tuple(worker.channels):
             self._unsubscribe(worker, channel)
         for channel, present in worker.present.items():
@@ -155,8 +157,6 @@ class EngineHost:
         for channel, joined in worker.joined.items():
             for info in joined.values():
                 at_once(self._broker.publish_leave(channel, info))
-        clients = sum(map(len, worker.present.values()))
-        log.debug("worker link closed", channels=len(worker.channels), presence=clients)
 
     # ------------------------------------------------ called by the engine
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from centrifast import log
 from centrifast.engine.contract import Engine, HistoryOptions, PublishOptions
 from centrifast.engine.host import EngineHost, at_once
 from centrifast.engine.link import Link
@@ -149,6 +150,19 @@ def test_a_worker_that_is_gone_leaves_nothing_behind() -> None:
         assert bench.engine.broker._subscribed == {"news"}  # type: ignore[attr-defined]
 
     run(test)
+
+
+def test_what_a_worker_held_is_logged_when_it_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(bench: Bench) -> None:
+        for channel in ("news", "sport"):
+            await bench.two.broker.subscribe(channel)
+        await bench.two.presence.add("news", BOB)
+        await bench.kill(bench.two)
+
+    with caplog.at_level(log.DEBUG, "centrifast"):
+        run(test)
+    record = next(each for each in caplog.records if each.message == "worker link closed")
+    assert record.__dict__["fields"] == {"channels": 2, "presence": 1}
 
 
 def test_while_one_does_not_keep_up_nobody_is_read() -> None:
