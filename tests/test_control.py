@@ -14,7 +14,7 @@ from centrifast import __version__, control, errors
 from centrifast.auth.claims import SubscriptionOverride
 from centrifast.config.schema import Config
 from centrifast.engine.contract import NodeCalls
-from centrifast.errors import ClientError, ErrorCode
+from centrifast.errors import ClientError
 from centrifast.metrics import registry
 from centrifast.model import Publication, StreamPosition
 from centrifast.protocol.wire import (
@@ -38,6 +38,7 @@ from tests.client.fakes import (
     config,
     done,
     publication,
+    refusal,
     settle,
     subscribe,
     subscribed,
@@ -55,12 +56,6 @@ serve, server = conftest.serve, conftest.server
 def pushed(channel: str, data: bytes = b"") -> Reply:
     """The push that tells of a server-side subscription."""
     return Reply(push=Push(channel=channel, subscribe=Subscribe(data=Raw(data) if data else NO_DATA)))
-
-
-def refusal(coroutine: object) -> ErrorCode:
-    with pytest.raises(ClientError) as raised:
-        done(coroutine)
-    return raised.value.error
 
 
 # ------------------------------------------------------------------ subscribe by the API

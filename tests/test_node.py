@@ -8,7 +8,6 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
-from msgspec import Raw
 
 from centrifast import errors
 from centrifast.config.schema import Namespace
@@ -20,9 +19,9 @@ from centrifast.engine.contract import (
     PublishResult,
 )
 from centrifast.engine.memory import MemoryBroker
-from centrifast.errors import ClientError, ErrorCode
+from centrifast.errors import ClientError
 from centrifast.model import NO_POSITION, ClientInfo, Publication, StreamPosition
-from centrifast.protocol.wire import NO_DATA, Encoding, Push, Reply, Subscribe
+from centrifast.protocol.wire import Encoding, Reply
 from tests.client import conftest
 from tests.client.conftest import Serve
 from tests.client.fakes import (
@@ -33,6 +32,7 @@ from tests.client.fakes import (
     config,
     done,
     publication,
+    refusal,
     settle,
     subscribe,
     unsubscribe,
@@ -44,17 +44,6 @@ from tests.fakes import FakeClock
 BOTH = pytest.mark.parametrize("encoding", Encoding)
 
 serve, server = conftest.serve, conftest.server
-
-
-def pushed(channel: str, data: bytes = b"") -> Reply:
-    """The push that tells of a server-side subscription."""
-    return Reply(push=Push(channel=channel, subscribe=Subscribe(data=Raw(data) if data else NO_DATA)))
-
-
-def refusal(coroutine: object) -> ErrorCode:
-    with pytest.raises(ClientError) as raised:
-        done(coroutine)
-    return raised.value.error
 
 
 # ------------------------------------------------------------------ channels

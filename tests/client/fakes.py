@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+import pytest
 from msgspec import Raw
 
 from centrifast import eager
@@ -40,7 +41,7 @@ from centrifast.engine.contract import (
 )
 from centrifast.engine.memory import MemoryBroker
 from centrifast.engine.presence import MemoryPresence
-from centrifast.errors import DisconnectCode, ErrorCode, UnsubscribeCode
+from centrifast.errors import ClientError, DisconnectCode, ErrorCode, UnsubscribeCode
 from centrifast.hub import Hub
 from centrifast.model import ClientInfo
 from centrifast.node import Node
@@ -382,6 +383,13 @@ def done(awaitable: Any) -> Any:
     result = eager.start(awaitable)
     assert not isinstance(result, asyncio.Task), "it waits"
     return result
+
+
+def refusal(coroutine: Any) -> ErrorCode:
+    """The row that a call is refused with."""
+    with pytest.raises(ClientError) as raised:
+        done(coroutine)
+    return raised.value.error
 
 
 # ------------------------------------------------------------------ a broker that takes its time

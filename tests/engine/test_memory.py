@@ -4,11 +4,11 @@ import pytest
 
 from centrifast.engine import memory
 from centrifast.engine.contract import History, HistoryFilter, HistoryOptions, PublishOptions
+from centrifast.engine.host import at_once
 from centrifast.engine.idempotency import KEY_TTL
 from centrifast.engine.memory import MemoryBroker
 from centrifast.engine.sweep import SWEEP_CONTINUE_DELAY, SWEEP_MAX
 from centrifast.model import ClientInfo, Publication, StreamPosition
-from tests.engine.at_once import at_once
 from tests.fakes import FakeClock
 
 KEPT = HistoryOptions(size=5, ttl=60.0, meta_ttl=600.0)

@@ -2,11 +2,11 @@
 
 import pytest
 
+from centrifast.engine.host import at_once
 from centrifast.engine.presence import FEW, MemoryPresence
 from centrifast.engine.sweep import SWEEP_CONTINUE_DELAY, SWEEP_MAX
 from centrifast.limits import PRESENCE_TTL
 from centrifast.model import ClientInfo, PresenceStats
-from tests.engine.at_once import at_once
 from tests.fakes import FakeClock
 
 ANN = ClientInfo("ann", "a1")
