@@ -60,6 +60,7 @@ WITHOUT_OWN_TEST = {
     "protocol/codec.py": "a contract, tested through both codecs",
     "protocol/client_pb2.py": "generated",
     "engine/contract.py": "a contract, tested by tests/contract",
+    "engine/redis/contract.py": "a contract, kept by shard and lane",
     "engine/messages.py": "declarations, tested through both ends of a link",
     "auth/claims.py": "values, tested through tokens",
     "auth/errors.py": "two exceptions, tested through tokens",

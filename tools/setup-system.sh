@@ -25,6 +25,9 @@ if [[ ${1:-build} == test ]]; then
     need zsh zsh
     need fish fish
     need promtool prometheus
+    need redis-server redis-server
+    need redis-sentinel redis-sentinel
+    need redis-benchmark redis-tools
 fi
 ((${#missing[@]})) || exit 0
 
@@ -42,7 +45,7 @@ if ((EUID != 0)); then
 fi
 echo "installing ${missing[*]}"
 "${sudo[@]}" apt-get update -qq
-# Only the programs are wanted: no service of theirs (nginx, prometheus) may start and take its port.
+# Only the programs are wanted: no service of theirs (nginx, prometheus, redis) may start and take its port.
 policy=/usr/sbin/policy-rc.d
 if [[ ! -e $policy ]]; then
     trap '"${sudo[@]}" rm -f "$policy"' EXIT
