@@ -138,7 +138,7 @@ class _Service:
             size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
             body = await reader.readexactly(size)
             self._server.published.append(body)
-            if behaviour.publish_status == 200 and b"error" not in behaviour.publish_response:
+            if behaviour.publish_status // 100 == 2 and b"error" not in behaviour.publish_response:
                 self._broadcast(body)
             text = behaviour.publish_response
             framing = b"Content-Length: %d\r\n\r\n%s" % (len(text), text)

@@ -131,6 +131,12 @@ def test_without_protocol_the_text_is_sent_and_bare_bodies_are_counted() -> None
     assert report.complete, report
 
 
+def test_without_protocol_a_publication_may_be_answered_by_accepted() -> None:
+    with running(Behaviour(raw=True, publish_status=202)) as server:
+        report = execute(server, replace(BASE, protocol=Protocol.RAW))
+    assert report.complete, report
+
+
 def test_without_messages_nothing_is_published() -> None:
     with running() as server:
         report = execute(server, replace(BASE, messages=0, hold=0.01, connect_rate=10_000.0))

@@ -111,7 +111,7 @@ class Feed:
             status, answer = self._publisher.post(body)
             error = (
                 wire.api_error(answer)
-                if status == 200
+                if status // 100 == 2  # plain servers say 201 and 202 too
                 else f"HTTP {status} {answer[:200].decode(errors='replace')}"
             )
         except PublishError as failure:
