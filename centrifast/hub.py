@@ -3,7 +3,7 @@
 Nothing here decides whether somebody may subscribe, or what a subscriber is sent (``delivery``).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from centrifast._channel import Channel
@@ -141,6 +141,8 @@ class Hub:
         self._users: dict[str, Client | set[Client]] = {}
         self.channels: dict[str, Channel] = {}
         self.subscription_count = 0
+        self.on_count: Callable[[int], None] | None = None
+        """Told how many clients there are, whenever that changes."""
 
     # ------------------------------------------------------------- clients
 
@@ -148,6 +150,8 @@ class Hub:
         """Register a session that has connected."""
         self.connecting.discard(session)
         self.clients[session.client] = session
+        if self.on_count is not None:
+            self.on_count(len(self.clients))
         others = self._users.get(session.user)
         if others is None:
             self._users[session.user] = session
@@ -161,6 +165,8 @@ class Hub:
         self.connecting.discard(session)
         if self.clients.pop(session.client, None) is None:
             return
+        if self.on_count is not None:
+            self.on_count(len(self.clients))
         others = self._users[session.user]
         if isinstance(others, set):
             others.discard(session)

@@ -21,7 +21,8 @@ class Message(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class Start(Message, frozen=True, tag=1):
     """The first one: who you are, with which configuration, and which descriptors are what.
 
-    *loaded* is a pickled ``LoadedConfig``; *sockets* are those to accept on, with the names of their listeners.
+    *loaded* is a pickled ``LoadedConfig``; *sockets* are those to accept on, with the names of their listeners;
+    *ledger* is the descriptor of the node's, and the number of the worker's line in it.
     """
 
     version: str
@@ -29,6 +30,7 @@ class Start(Message, frozen=True, tag=1):
     loaded: bytes
     engine: int
     sockets: list[tuple[int, str]]
+    ledger: tuple[int, int]
 
 
 class Ping(Message, frozen=True, tag=2):

@@ -17,6 +17,7 @@ from typing import Protocol
 from centrifast import __version__
 from centrifast.config.loader import LoadedConfig
 from centrifast.engine.link import Link
+from centrifast.workers.ledger import Ledger
 from centrifast.workers.messages import Order, Report, Start, decode_report, encode, pack
 from centrifast.workers.sockets import SocketSet
 
@@ -74,7 +75,10 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class ChildProcess:
-    """``WorkerProcess``; *engine* makes the protocol that serves the worker's half of the engine."""
+    """``WorkerProcess``; *engine* makes the protocol that serves the worker's half of the engine.
+
+    It has a line of the *ledger* for as long as it lives.
+    """
 
     def __init__(
         self,
@@ -83,6 +87,7 @@ class ChildProcess:
         loaded: LoadedConfig,
         sockets: SocketSet,
         engine: Engine,
+        ledger: Ledger,
     ) -> None:
         """Raises OSError if it can not be started."""
         self._owner = owner
@@ -92,13 +97,17 @@ class ChildProcess:
         control, their_control = socket.socketpair()
         engine_socket, their_engine = socket.socketpair()
         passed = [(one.socket.fileno(), one.name) for one in sockets]
-        start = Start(__version__, number, pack(loaded), their_engine.fileno(), passed)
+        self._ledger, self._line = ledger, ledger.open_line()
+        line = ledger.fd, self._line
+        start = Start(__version__, number, pack(loaded), their_engine.fileno(), passed, line)
+        fds = [their_control.fileno(), their_engine.fileno(), ledger.fd, *(fd for fd, _ in passed)]
         try:
-            self._popen = popen([their_control.fileno(), their_engine.fileno(), *(fd for fd, _ in passed)])
+            self._popen = popen(fds)
             self._pidfd = os.pidfd_open(self._popen.pid)
         except OSError:
             control.close()
             engine_socket.close()
+            ledger.close_line(self._line)
             raise
         finally:
             their_control.close()
@@ -161,6 +170,7 @@ class ChildProcess:
         asyncio.get_running_loop().remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._code = self._popen.wait()  # it has ended: no waiting
+        self._ledger.close_line(self._line)
         self._finish()
 
     def _finish(self) -> None:

@@ -26,6 +26,7 @@ from centrifast.server.listeners import Address
 from centrifast.server.listeners import log_start as log_serving
 from centrifast.systemd import Notifier, take_sockets, watchdog_period
 from centrifast.workers.crew import Crew
+from centrifast.workers.ledger import Ledger
 from centrifast.workers.process import ChildProcess, ProcessOwner
 from centrifast.workers.sockets import SocketSet, SocketSets, listeners_of
 
@@ -85,8 +86,10 @@ class Supervisor:
         return 0
 
     def _make_crew(self, host: EngineHost) -> Crew:
+        ledger = Ledger(2 * self._count)  # while one is replaced there are two
+
         def spawn(owner: ProcessOwner, number: int, loaded: LoadedConfig, sockets: SocketSet) -> ChildProcess:
-            return ChildProcess(owner, number, loaded, sockets, host.protocol)
+            return ChildProcess(owner, number, loaded, sockets, host.protocol, ledger)
 
         sockets = SocketSets(self._loaded.config, take_sockets(os.environ))
         return Crew(self._loaded, self._count, sockets, spawn, self._clock)

@@ -24,6 +24,7 @@ from centrifast.limits import WORKER_ORPHAN, WORKER_START
 from centrifast.process import FAILED, log_loop_error, show_stacks_on_fatal_signals
 from centrifast.reload import NodeConfiguration, let_go
 from centrifast.systemd import PassedSocket
+from centrifast.workers.ledger import Line
 from centrifast.workers.messages import (
     NotStarted,
     Ping,
@@ -143,6 +144,7 @@ class Worker:
             number=self._start.number,
             has_engine=lambda: not self._is_orphan,
         )
+        server.node.admission.share(Line(*self._start.ledger))
         await server.start()
         self._configuration = NodeConfiguration(server.node, server.clock)
         # A copy: the loop closes what it is given, and a failure is told by the other.

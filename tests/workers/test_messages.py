@@ -27,7 +27,8 @@ from centrifast.workers.messages import (
 
 
 @pytest.mark.parametrize(
-    "order", [Start("1.0", 2, b"x", 5, [(6, "external")]), Ping(), Reconfigure(3, b"y"), ReopenLog()]
+    "order",
+    [Start("1.0", 2, b"x", 5, [(6, "external")], (7, 1)), Ping(), Reconfigure(3, b"y"), ReopenLog()],
 )
 def test_orders(order: Order) -> None:
     assert decode_order(encode(order)) == order

@@ -16,6 +16,7 @@ from centrifast.config.loader import LoadedConfig
 from centrifast.config.schema import Config
 from centrifast.systemd import PassedSocket
 from centrifast.workers import process
+from centrifast.workers.ledger import Ledger, Line
 from centrifast.workers.messages import NotStarted, Ping, Report, Start, decode_order, unpack_loaded
 from centrifast.workers.process import ChildProcess, WorkerProcess, environment
 
@@ -76,7 +77,7 @@ def run(
         owner, engine = Owner(), EngineSocket()
         with socket.create_server(("127.0.0.1", 0)) as listening:
             sockets = [PassedSocket(listening, "external")]
-            child = ChildProcess(owner, 7, LoadedConfig(Config()), sockets, lambda: engine)
+            child = ChildProcess(owner, 7, LoadedConfig(Config()), sockets, lambda: engine, Ledger(1))
             try:
                 await asyncio.wait_for(test(child, owner, engine), WAIT)
             finally:
@@ -111,7 +112,7 @@ report(12, json.dumps([base64.b64encode(start).decode(), os.getppid(), sys.argv[
 def test_it_has_the_sockets_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     script = """
 from msgspec import msgpack
-_, version, number, loaded, engine, sockets = msgpack.decode(receive())
+_, version, number, loaded, engine, sockets, ledger = msgpack.decode(receive())
 fds = sorted(int(fd) for fd in os.listdir("/proc/self/fd"))
 listening = socket.socket(fileno=sockets[0][0])
 socket.socket(fileno=engine).sendall(b"hello")
@@ -122,8 +123,8 @@ report(12, json.dumps([len(fds), listening.getsockopt(socket.SOL_SOCKET, socket.
         await owner.code
         (report,) = owner.reports
         assert isinstance(report, NotStarted)
-        # Standard streams, control, engine, one to listen on, and the directory that is being read.
-        assert json.loads(report.reason) == [7, 1]
+        # Standard streams, control, engine, ledger, one to listen on, and the directory that is being read.
+        assert json.loads(report.reason) == [8, 1]
         await engine.is_lost.wait()
         assert engine.received == b"hello"
 
@@ -168,12 +169,39 @@ receive()
     run(script, test, monkeypatch)
 
 
+def test_it_has_a_line_of_the_ledger_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = """
+import mmap
+from msgspec import msgpack
+fd, line = msgpack.decode(receive())[6]
+memory = memoryview(mmap.mmap(fd, 0)).cast("q")
+memory[line] = 5
+report(13)
+receive()
+"""
+
+    async def test(child: ChildProcess, owner: Owner, engine: EngineSocket) -> None:
+        await owner.is_heard.wait()
+        watching = Line(child._ledger.fd, 1)
+        assert watching.clients() == 5
+        with pytest.raises(OSError, match="more workers"):
+            child._ledger.open_line()
+        child.kill()
+        await owner.code
+        assert watching.clients() == 0
+        assert child._ledger.open_line() == 0
+
+    run(script, test, monkeypatch)
+
+
 def test_a_command_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "COMMAND", ("/nonexistent",))
 
     async def main() -> None:
+        ledger = Ledger(1)
         with pytest.raises(OSError, match="nonexistent"):
-            ChildProcess(Owner(), 1, LoadedConfig(Config()), [], EngineSocket)
+            ChildProcess(Owner(), 1, LoadedConfig(Config()), [], EngineSocket, ledger)
+        assert ledger.open_line() == 0
 
     asyncio.run(main())
 

@@ -13,6 +13,7 @@ import pytest
 from centrifast.config.loader import LoadedConfig
 from centrifast.config.schema import Config
 from centrifast.workers import process
+from centrifast.workers.ledger import Ledger
 from centrifast.workers.messages import NotStarted, Ping, Pong, Ready, Start, encode
 from centrifast.workers.process import COMMAND, ChildProcess
 from centrifast.workers.sockets import SocketSets
@@ -33,7 +34,7 @@ def started(config: Config, test: Callable[[ChildProcess, Owner], Coroutine[Any,
     async def main() -> None:
         owner, sets = Owner(), SocketSets(config)
         sockets = sets.open()
-        child = ChildProcess(owner, 2, LoadedConfig(config), sockets, EngineSocket)
+        child = ChildProcess(owner, 2, LoadedConfig(config), sockets, EngineSocket, Ledger(1))
         try:
             await asyncio.wait_for(test(child, owner), WAIT)
         finally:
@@ -99,7 +100,7 @@ def test_without_its_supervisor_it_does_not_begin() -> None:
 
 def test_the_first_message_is_read_whole() -> None:
     ours, theirs = socket.socketpair()
-    start = Start("1", 2, b"x" * 100_000, 3, [])
+    start = Start("1", 2, b"x" * 100_000, 3, [], (4, 0))
     with ours, theirs:
         ours.sendall(framed(encode(start)) + b"more")
         assert receive_start(theirs) == start
