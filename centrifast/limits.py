@@ -197,3 +197,6 @@ WORKER_RECONFIGURE = 10.0
 
 WORKER_ORPHAN = 4.0
 """Seconds a worker has to end in after its supervisor is gone."""
+
+REDIS_SEEDS = 64
+"""Servers that one address may name: each tells where the others are."""

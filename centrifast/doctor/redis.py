@@ -1,18 +1,17 @@
 """Can Redis be reached as the configuration says? PING over a plain socket, in RESP (Redis protocol specification)."""
 
 import socket
-import ssl
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import parse_qs, unquote, urlsplit
+from itertools import islice
 
 from centrifast.config.schema import Config, TlsConfig
 from centrifast.config.schema_redis import RedisConnectionConfig
 from centrifast.doctor.finding import Finding, fail, ok, warn
 from centrifast.doctor.wire import reason_of
 from centrifast.doctor.wording import foreign
+from centrifast.engine.redis.settings import Kind, Place, client_tls_context, read_shards
 from centrifast.limits import KIB
 
 TARGETS = 16
@@ -24,8 +23,6 @@ COMMANDS = 4
 
 SLOW = 0.05
 """Seconds for a PING from which on every publication is felt to be slow."""
-
-REDIS_PORT, SENTINEL_PORT = 6379, 26379
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ class RedisTarget:
     @property
     def place(self) -> str:
         """Where it is, without secrets."""
-        return self.path or f"{self.host}:{self.port}"
+        return str(Place(self.host, self.port, self.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,74 +77,24 @@ def sections_of(config: Config) -> Iterator[tuple[str, RedisConnectionConfig]]:
 
 def targets_of(section: RedisConnectionConfig) -> list[RedisTarget]:
     """Return the addresses of a section. Raises ValueError, without showing the address: it may hold a password."""
-    found: list[RedisTarget] = []
-    if section.sentinel_address:
-        for entry in section.sentinel_address:
-            found += (_plain_target(seed, section, sentinel=True) for seed in entry.split(","))
-    elif section.cluster_address:
-        for entry in section.cluster_address:
-            found += (_plain_target(seed, section) for seed in entry.split(","))
-    else:
-        for address in section.address:
-            found += _targets_of_address(address, section)
-    return found[:TARGETS]
+    return list(islice(_targets_of(section), TARGETS))
 
 
-def _plain_target(
-    text: str, section: RedisConnectionConfig, *, sentinel: bool = False, tls: bool = False
-) -> RedisTarget:
-    """Read ``host:port``."""
-    try:
-        parts = urlsplit(f"//{text.strip().rpartition('://')[2]}")
-        port = parts.port or (SENTINEL_PORT if sentinel else REDIS_PORT)
-    except ValueError:
-        raise ValueError("an address is not host:port") from None
-    if sentinel:
-        own = section.sentinel_tls if section.sentinel_tls.enabled or tls else None
-        user, password, master = (
-            section.sentinel_user,
-            section.sentinel_password,
-            section.sentinel_master_name,
-        )
-    else:
-        own = section.tls if section.tls.enabled or tls else None
-        user, password, master = section.user, section.password, ""
-    return RedisTarget(
-        host=parts.hostname or "127.0.0.1",
-        port=port,
-        tls=own,
-        user=user or unquote(parts.username or "") * (not sentinel),
-        password=password or unquote(parts.password or "") * (not sentinel),
-        db=0 if sentinel else section.db,
-        master=master,
-    )
-
-
-def _targets_of_address(address: str, section: RedisConnectionConfig) -> Iterator[RedisTarget]:
-    """Read one of the forms of engines specification 3.9."""
-    if "://" not in address:
-        yield _plain_target(address, section)
-        return
-    try:
-        parts = urlsplit(address)
-        query = parse_qs(parts.query)
-    except ValueError:
-        raise ValueError("an address is no URL that can be read") from None
-    if parts.scheme == "unix":
-        yield RedisTarget("", 0, parts.path, None, section.user, section.password, section.db)
-        return
-    base, _, kind = parts.scheme.partition("+")
-    if base not in ("redis", "rediss", "tcp") or kind not in ("", "sentinel", "cluster"):
-        raise ValueError(f"an address begins with {foreign(parts.scheme, 30)}://, which no Redis has")
-    sentinel = kind == "sentinel"
-    for place in (parts.netloc, *query.get("addr", [])):
-        target = _plain_target(place, section, sentinel=sentinel, tls=base == "rediss")
-        if sentinel and not target.master:
-            master = query.get("sentinel_master_name", [""])[0]
-            target = RedisTarget(
-                target.host, target.port, "", target.tls, target.user, target.password, 0, master
+def _targets_of(section: RedisConnectionConfig) -> Iterator[RedisTarget]:
+    for shard in read_shards(section):
+        is_sentinel = shard.kind is Kind.SENTINEL
+        login = shard.sentinel if is_sentinel else shard.login
+        for place in shard.places:
+            yield RedisTarget(
+                host=place.host,
+                port=place.port,
+                path=place.path,
+                tls=login.tls if login.tls.enabled and not place.path else None,
+                user=login.user,
+                password=login.password,
+                db=0 if is_sentinel else shard.db,
+                master=shard.master_name if is_sentinel else "",
             )
-        yield target
 
 
 # ---------------------------------------------------------------------- talking
@@ -197,25 +144,12 @@ def _connect(target: RedisTarget, timeout: float) -> socket.socket:
     if target.tls is None:
         return wire
     try:
-        return _client_context(target.tls).wrap_socket(
+        return client_tls_context(target.tls).wrap_socket(
             wire, server_hostname=target.tls.server_name or target.host
         )
     except (OSError, ValueError):
         wire.close()
         raise
-
-
-def _client_context(tls: TlsConfig) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=str(tls.server_ca_pem) or None)
-    if tls.insecure_skip_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if tls.cert_pem and tls.key_pem:
-        with tempfile.NamedTemporaryFile("w", suffix=".pem") as chain:  # ssl reads a chain from a file only
-            chain.write(f"{tls.key_pem}\n{tls.cert_pem}\n")
-            chain.flush()
-            context.load_cert_chain(chain.name, password=lambda: "")
-    return context
 
 
 class _Talk:
