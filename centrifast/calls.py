@@ -1,23 +1,39 @@
-"""What nodes ask of each other (``control``): each call is one struct, sent as MessagePack."""
+"""What nodes tell and ask each other (``control``): each call is one struct, and a controller says how it travels.
+
+An *instruction* is carried out by every node for its own clients. A *question* is answered by each: by all nodes
+(``NodeQuestion``), or by the processes that share a supervisor.
+"""
 
 from collections.abc import Sequence
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
 from centrifast.auth.claims import NO_OVERRIDE, SubscriptionOverride
-from centrifast.model import StreamPosition
+from centrifast.metrics.snapshot import NodeStats
+from centrifast.model import NodeInfo, StreamPosition
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """The connections of *user*, or one of them."""
+    """The connections of *user*, or one of them; with *all_users* those of everybody.
+
+    An empty *user* means the anonymous ones. Each kind has a *name*, for the wire between workers and for the log.
+    """
+
+    name: ClassVar[str]
 
     user: str
     client: str = ""
     session: str = ""
+    all_users: bool = False
 
 
 class SubscribeCall(Target, frozen=True, kw_only=True):
-    """See ``Control.subscribe``."""
+    """See ``Control.subscribe``. *override* leaves no option open: other nodes may have other namespaces."""
+
+    name: ClassVar[str] = "subscribe"
 
     channel: str
     info: bytes = b""
@@ -28,13 +44,19 @@ class SubscribeCall(Target, frozen=True, kw_only=True):
 
 
 class UnsubscribeCall(Target, frozen=True, kw_only=True):
-    """See ``Control.unsubscribe``."""
+    """See ``Control.unsubscribe``; clients are told *code* and *reason*."""
+
+    name: ClassVar[str] = "unsubscribe"
 
     channel: str
+    code: int
+    reason: str
 
 
 class DisconnectCall(Target, frozen=True, kw_only=True):
-    """See ``Control.disconnect``."""
+    """See ``Control.disconnect``; *code* and *reason* must fit a close frame."""
+
+    name: ClassVar[str] = "disconnect"
 
     code: int
     reason: str
@@ -44,32 +66,63 @@ class DisconnectCall(Target, frozen=True, kw_only=True):
 class RefreshCall(Target, frozen=True, kw_only=True):
     """See ``Control.refresh``."""
 
+    name: ClassVar[str] = "refresh"
+
     expired: bool = False
     expire_at: int = 0
     info: bytes = b""
 
 
-class ChannelsCall(msgspec.Struct, frozen=True):
+Instruction = SubscribeCall | UnsubscribeCall | DisconnectCall | RefreshCall
+
+
+class Question(msgspec.Struct, Generic[T_co], frozen=True):
+    """Answered by a value of the type *answer*."""
+
+    name: ClassVar[str]
+    answer: ClassVar[Any]
+
+
+class NodeQuestion(Question[T_co], Generic[T_co], frozen=True):
+    """A question that concerns all nodes."""
+
+
+class ChannelsCall(NodeQuestion[dict[str, int]], frozen=True):
     """See ``Control.channels``."""
+
+    name: ClassVar[str] = "channels"
+    answer: ClassVar[Any] = dict[str, int]
 
     pattern: str
 
 
-class InfoCall(msgspec.Struct, frozen=True):
+class InfoCall(NodeQuestion[NodeInfo], frozen=True):
     """See ``Control.info``."""
 
-
-class MetricsCall(msgspec.Struct, frozen=True):
-    """See ``Control.metrics``."""
-
-
-class CountCall(msgspec.Struct, frozen=True):
-    """See ``Control.count_elsewhere``."""
-
-    user: str
+    name: ClassVar[str] = "info"
+    answer: ClassVar[Any] = NodeInfo
 
 
-class StatsCall(msgspec.Struct, frozen=True):
+class StatsCall(NodeQuestion[NodeStats], frozen=True):
     """See ``Control.stats``."""
 
+    name: ClassVar[str] = "stats"
+    answer: ClassVar[Any] = NodeStats
+
     slow: int
+
+
+class MetricsCall(Question[msgspec.Raw], frozen=True):
+    """See ``Control.metrics``; the answer is what ``metrics.summing`` encodes."""
+
+    name: ClassVar[str] = "metrics"
+    answer: ClassVar[Any] = msgspec.Raw
+
+
+class CountCall(Question[int], frozen=True):
+    """See ``Control.count_elsewhere``."""
+
+    name: ClassVar[str] = "count"
+    answer: ClassVar[Any] = int
+
+    user: str

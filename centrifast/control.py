@@ -2,13 +2,14 @@
 
 Every node carries out the same call for its own clients. It is done here first and then asked of the others, so a
 failure on the way there never undoes what happened here (server specification 14, decision 30).
+
+Most calls concern all nodes (``Controller``); what is a matter of one server goes to its own processes (``Siblings``).
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-import msgspec
 from msgspec import Raw
 
 from centrifast import errors, log
@@ -19,58 +20,72 @@ from centrifast.calls import (
     CountCall,
     DisconnectCall,
     InfoCall,
+    Instruction,
     MetricsCall,
+    NodeQuestion,
+    Question,
     RefreshCall,
     StatsCall,
     SubscribeCall,
     Target,
     UnsubscribeCall,
 )
-from centrifast.engine.contract import Controller
-from centrifast.errors import CLIENT_ERRORS, ClientError, Disconnect, DisconnectCode
-from centrifast.glob import Glob
+from centrifast.engine.contract import Controller, Siblings
+from centrifast.errors import ClientError, Disconnect, DisconnectCode, UnsubscribeCode
+from centrifast.glob import Glob, GlobError
 from centrifast.hub import Client, Subscription
 from centrifast.limits import CLIENTS_AT_ONCE
 from centrifast.metrics import summing
 from centrifast.metrics.collector import Collected
+from centrifast.metrics.snapshot import NodeStats
 from centrifast.model import NodeInfo, StreamPosition
 from centrifast.protocol.forms import to_wire
 from centrifast.protocol.wire import NO_DATA, Push, Subscribe
-from centrifast.slow_clients import NodeStats
-from centrifast.subscription_rules import make_subscription, resume_of
+from centrifast.subscription_rules import make_subscription, override_of, resume_of
 
 if TYPE_CHECKING:
     from centrifast.node import Node
 
-_encode = msgspec.msgpack.Encoder().encode
-_ERRORS = {error.code: error for error in CLIENT_ERRORS}
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Control:
     """Calls of the server API that concern clients; ``contract.NodeCalls``."""
 
-    def __init__(self, node: "Node", controller: Controller) -> None:
+    def __init__(self, node: "Node", controller: Controller, siblings: Siblings) -> None:
         self._node = node
+        self.metrics = node.metrics
+        self.describe = node.describe
         self._controller = controller
-        self._calls: Mapping[str, tuple[type, Callable[[Any], Awaitable[Any]]]] = {
-            "subscribe": (SubscribeCall, self._subscribe_all),
-            "unsubscribe": (UnsubscribeCall, self._unsubscribe_all),
-            "disconnect": (DisconnectCall, self._disconnect_all),
-            "refresh": (RefreshCall, self._refresh_all),
-            "channels": (ChannelsCall, self._channels_here),
-            "info": (InfoCall, self._info_here),
-            "stats": (StatsCall, self._stats_here),
-            "metrics": (MetricsCall, self._metrics_here),
-            "count": (CountCall, self._count_here),
+        self._siblings = siblings
+        self._carry_out: Mapping[type, Callable[[Any], Awaitable[None]]] = {
+            SubscribeCall: self._subscribe_all,
+            UnsubscribeCall: self._unsubscribe_all,
+            DisconnectCall: self._disconnect_all,
+            RefreshCall: self._refresh_all,
+        }
+        self._answer: Mapping[type, Callable[[Any], Awaitable[Any]]] = {
+            ChannelsCall: self._channels_here,
+            InfoCall: self._info_here,
+            StatsCall: self._stats_here,
+            MetricsCall: self._metrics_here,
+            CountCall: self._count_here,
         }
 
     async def start(self) -> None:
         """Carry out what others ask for from here on."""
         await self._controller.start(self)
+        await self._siblings.start(self)
 
     async def close(self) -> None:
         """Carry out nothing more."""
         await self._controller.close()
+        await self._siblings.close()
+
+    @property
+    def other_nodes(self) -> int:
+        """How many nodes are known beside this one."""
+        return self._controller.other_nodes
 
     # ------------------------------------------------------------- the calls
 
@@ -92,7 +107,7 @@ class Control:
         What they missed since *recover_since*, if that can be said, follows as ordinary publications. Raises
         UNKNOWN_CHANNEL, INTERNAL.
         """
-        self._node.channel_options(channel)
+        options = self._node.channel_options(channel)
         call = SubscribeCall(
             user=user,
             channel=channel,
@@ -101,10 +116,10 @@ class Control:
             info=info,
             data=data,
             expire_at=expire_at,
-            override=override,
+            override=override_of(options, override),
             recover_since=recover_since,
         )
-        await self._tell_all("subscribe", call)
+        await self._tell_all(call)
 
     async def unsubscribe(self, user: str, channel: str, *, client: str = "", session: str = "") -> None:
         """End a user's subscriptions to a channel; each client that had one is told (client protocol 13).
@@ -112,8 +127,11 @@ class Control:
         Raises UNKNOWN_CHANNEL, INTERNAL.
         """
         self._node.channel_options(channel)
-        call = UnsubscribeCall(user=user, channel=channel, client=client, session=session)
-        await self._tell_all("unsubscribe", call)
+        code, reason = errors.SERVER_UNSUBSCRIBE.code, errors.SERVER_UNSUBSCRIBE.reason
+        call = UnsubscribeCall(
+            user=user, channel=channel, client=client, session=session, code=code, reason=reason
+        )
+        await self._tell_all(call)
 
     async def disconnect(
         self,
@@ -129,7 +147,7 @@ class Control:
         call = DisconnectCall(
             user=user, client=client, session=session, whitelist=whitelist, code=code, reason=reason
         )
-        await self._tell_all("disconnect", call)
+        await self._tell_all(call)
 
     async def refresh(
         self,
@@ -148,92 +166,101 @@ class Control:
         call = RefreshCall(
             user=user, client=client, session=session, expired=expired, expire_at=expire_at, info=info
         )
-        await self._tell_all("refresh", call)
+        await self._tell_all(call)
 
     async def channels(self, pattern: str) -> Mapping[str, int]:
         """Subscribers by channel, of all channels whose name matches the glob. Raises ``GlobError``, INTERNAL."""
         call = ChannelsCall(pattern)
         counts = await self._channels_here(call)
-        for answer in await self._ask_others("channels", call):
-            for name, count in msgspec.msgpack.decode(answer, type=dict[str, int]).items():
+        for found in await self._ask_others(call):
+            for name, count in found.items():
                 counts[name] = counts.get(name, 0) + count
         return counts
 
     async def info(self) -> Sequence[NodeInfo]:
         """Every node in numbers. Raises INTERNAL."""
-        call = InfoCall()
-        infos = [await self._info_here(call)]
-        for answer in await self._ask_others("info", call):
-            infos.append(msgspec.msgpack.decode(answer, type=NodeInfo))
-        return infos
+        return [self._node.describe(), *await self._ask_others(InfoCall())]
 
     async def stats(self, slow: int) -> Sequence[NodeStats]:
         """Every process in numbers, each with its *slow* slowest clients. Raises INTERNAL."""
         call = StatsCall(slow)
-        found = [await self._stats_here(call)]
-        for answer in await self._ask_others("stats", call):
-            found.append(msgspec.msgpack.decode(answer, type=NodeStats))
-        return found
+        return [await self._stats_here(call), *await self._ask_others(call)]
 
-    async def metrics(self) -> Sequence[Collected]:
-        """The metrics of all processes as one. Raises INTERNAL."""
+    async def metrics_of_all(self) -> Sequence[Collected]:
+        """The metrics of all processes of this server as one. Raises INTERNAL."""
         own = self._node.collector.collect()
-        others = await self._ask_others("metrics", MetricsCall())
+        others = await self._ask_siblings(MetricsCall())
         return summing.summed([own, *map(summing.decode, others)])
 
     async def count_elsewhere(self, user: str) -> int:
-        """Connections of a user on other nodes. Raises INTERNAL."""
-        answers = await self._ask_others("count", CountCall(user))
-        return sum(msgspec.msgpack.decode(answer, type=int) for answer in answers)
+        """Connections of a user to other processes of this server. Raises INTERNAL."""
+        return sum(await self._ask_siblings(CountCall(user)))
 
     # ------------------------------------------- called by the controller
 
-    async def on_call(self, name: str, data: bytes) -> bytes | None:
-        """Carry out for the clients here what another node was asked for; None if it can not be."""
-        known = self._calls.get(name)
-        if known is None:
-            log.error("a call of another node is not known here", call=name)
-            return None
-        kind, carry_out = known
+    async def on_instruction(self, call: Instruction) -> None:
+        """Carry out for the clients here what another node was asked for. Raises ``ClientError``."""
         try:
-            result = await carry_out(msgspec.msgpack.decode(data, type=kind))
-        except ClientError as failure:
-            return _encode(failure.error.code)
-        except Exception:  # noqa: BLE001 - the boundary where a bug costs one call, not the link to all others
-            log.exception("a call of another node failed", call=name)
-            return _encode(errors.INTERNAL.code)
-        return _encode(result)
+            await self._carry_out[type(call)](call)
+        except ClientError:
+            raise
+        except Exception as bug:  # noqa: BLE001 - the boundary where a bug costs one call, not the link to all others
+            _log_bug(call.name, bug)
+
+    async def on_question(self, call: Question[T_co]) -> T_co:
+        """Answer for this node alone. Raises ``ClientError``: BAD_REQUEST for a pattern that is none, INTERNAL."""
+        try:
+            answer: T_co = await self._answer[type(call)](call)
+        except ClientError:
+            raise
+        except GlobError as malformed:
+            raise ClientError(errors.BAD_REQUEST) from malformed
+        except Exception as bug:  # noqa: BLE001 - the same
+            _log_bug(call.name, bug)
+        return answer
 
     # -------------------------------------------------------- to the others
 
-    async def _tell_all(self, name: str, call: Target) -> None:
+    async def _tell_all(self, call: Instruction) -> None:
         """Carry out a call here and everywhere else; the first failure is raised when all is done."""
-        _, carry_out = self._calls[name]
         failure: ClientError | None = None
         try:
-            await carry_out(call)
+            await self._carry_out[type(call)](call)
         except ClientError as failed:
             failure = failed
-        for answer in await self._ask_others(name, call):
-            code = msgspec.msgpack.decode(answer)
-            if code is not None and failure is None:
-                failure = ClientError(_ERRORS.get(code, errors.INTERNAL))
+        try:
+            await self._controller.tell(call)
+        except ClientError as failed:
+            failure = failure or failed
+        except (ConnectionError, TimeoutError) as away:
+            _others_away(call.name, away)
         if failure is not None:
             raise failure
 
-    async def _ask_others(self, name: str, call: msgspec.Struct) -> Sequence[bytes]:
+    async def _ask_others(self, call: NodeQuestion[T_co]) -> Sequence[T_co]:
         """What the others answer. Raises INTERNAL when they can not be reached."""
         try:
-            return await self._controller.call(name, _encode(call))
+            return await self._controller.ask(call)
         except (ConnectionError, TimeoutError) as away:
-            log.error("other nodes can not be reached", request=name, error=str(away))
-            raise ClientError(errors.INTERNAL) from away
+            _others_away(call.name, away)
+
+    async def _ask_siblings(self, call: Question[T_co]) -> Sequence[T_co]:
+        """The same of the other processes of this server."""
+        try:
+            return await self._siblings.ask(call)
+        except (ConnectionError, TimeoutError) as away:
+            _others_away(call.name, away)
 
     # ----------------------------------------------------- for clients here
 
     def _targets(self, call: Target) -> Sequence[Client]:
         """Sessions a call means. No transport here has session ids, so naming one matches nothing."""
-        return () if call.session else self._node.hub.sessions_of(call.user, call.client)
+        hub = self._node.hub
+        if call.session:
+            return ()
+        if call.all_users:
+            return [client for client in hub.clients.values() if call.client in ("", client.client)]
+        return hub.sessions_of(call.user, call.client)
 
     async def _subscribe_all(self, call: SubscribeCall) -> None:
         node, channel = self._node, call.channel
@@ -289,10 +316,11 @@ class Control:
         node.subscriptions.announce(target, channel)
 
     async def _unsubscribe_all(self, call: UnsubscribeCall) -> None:
+        reason = UnsubscribeCode(call.code, call.reason)
         for number, target in enumerate(self._targets(call)):
             await turn_after(number)
             if call.channel in target.subscriptions:
-                target.unsubscribe(call.channel, errors.SERVER_UNSUBSCRIBE)
+                target.unsubscribe(call.channel, reason)
 
     async def _disconnect_all(self, call: DisconnectCall) -> None:
         spared = frozenset(call.whitelist)
@@ -329,6 +357,18 @@ class Control:
 
     async def _stats_here(self, call: StatsCall) -> NodeStats:
         return await self._node.own_stats(call.slow)
+
+
+def _log_bug(name: str, bug: Exception) -> NoReturn:
+    """A call of another node failed here, and nobody knows why. Raises INTERNAL."""
+    log.exception("a call of another node failed", call=name)
+    raise ClientError(errors.INTERNAL) from bug
+
+
+def _others_away(name: str, away: Exception) -> NoReturn:
+    """What was done here could not be asked of the others. Raises INTERNAL."""
+    log.error("other nodes can not be reached", request=name, error=str(away))
+    raise ClientError(errors.INTERNAL) from away
 
 
 async def turn_after(number: int) -> None:

@@ -49,7 +49,7 @@ def add_endpoints(config: Config, parts: Parts, external: Routes, internal: Rout
     if config.health.enabled:
         add_health(internal, config.health.handler_prefix, parts.is_ready)
     if config.prometheus.enabled:
-        add_prometheus(internal, config.prometheus.handler_prefix, parts.node.control.metrics)
+        add_prometheus(internal, config.prometheus.handler_prefix, parts.node.control.metrics_of_all)
     if config.admin.enabled:
         admin = AdminEndpoints(config.admin, parts.node, parts.node.clock, parts.is_stopping)
         admin.add_to(external if config.admin.external else internal)

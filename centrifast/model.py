@@ -53,6 +53,9 @@ class Metrics(msgspec.Struct, frozen=True):
     items: Mapping[str, float] = {}
 
 
+NO_METRICS = Metrics()
+
+
 class NodeInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One node in numbers, as the server API's info shows it (server specification 6.5); *uptime* in seconds.
 

@@ -6,6 +6,8 @@ The line of a publication: ``publish`` ─▶ broker ─▶ ``subscriptions.on_p
 from collections.abc import Mapping
 from functools import partial
 
+from msgspec.structs import replace
+
 from centrifast import __version__, errors, log
 from centrifast._framing import Variant
 from centrifast.admission import Admission
@@ -28,9 +30,9 @@ from centrifast.errors import ClientError
 from centrifast.history_options import HistoryRules
 from centrifast.hub import Hub
 from centrifast.metrics.aggregate import Aggregate
-from centrifast.metrics.collector import Collector
+from centrifast.metrics.collector import Collector, Population
 from centrifast.metrics.metrics import Metrics
-from centrifast.model import ClientInfo, NodeInfo, PresenceStats, StreamPosition
+from centrifast.model import NO_METRICS, ClientInfo, NodeInfo, PresenceStats, StreamPosition
 from centrifast.positions import Losses, PositionWatch
 from centrifast.protocol.codec import Codec
 from centrifast.recovered_cache import RecoveredCache
@@ -61,7 +63,7 @@ class Node:
         self.name = name
         self.uid = clock.new_id()
         self.metrics = Metrics(recovered_publications=config.prometheus.recovered_publications_histogram)
-        self.collector = Collector(self.metrics, codecs, hub.drain, hub.population, clock)
+        self.collector = Collector(self.metrics, codecs, hub.drain, self._population, clock)
         self.snapshot = partial(self.collector.snapshot, self.uid, name)
         interval = config.node.info_metrics_aggregate_interval
         self._aggregate = Aggregate(self.collector.collect, clock, interval)
@@ -74,7 +76,7 @@ class Node:
             clock, hub.channels, self._losses, self._read_top, config.client.channel_position_check_delay
         )
         self.subscriptions = self._make_subscriptions(engine, codecs)
-        self.control = control = Control(self, engine.controller)
+        self.control = control = Control(self, engine.controller, engine.siblings)
         self.subscribe, self.unsubscribe = control.subscribe, control.unsubscribe
         self.disconnect, self.refresh = control.disconnect, control.refresh
         self.channels, self.info, self.stats = control.channels, control.info, control.stats
@@ -221,8 +223,11 @@ class Node:
         self.metrics.actions["history_stream_top"].add()
         return (await self._broker.history(channel, HistoryFilter(), kept)).position
 
-    def describe(self) -> NodeInfo:
-        """This node in numbers."""
+    def _population(self) -> Population:
+        return replace(self.hub.population(), nodes=1 + self.control.other_nodes)
+
+    def describe(self, *, metrics: bool = True) -> NodeInfo:
+        """This node in numbers; what it counts is left out if that is not wanted."""
         return NodeInfo(
             uid=self.uid,
             name=self.name,
@@ -232,7 +237,7 @@ class Node:
             num_subs=self.hub.subscription_count,
             num_channels=len(self.hub.channels),
             uptime=int(self.clock.monotonic() - self._started_at),
-            metrics=self._aggregate.report(),
+            metrics=self._aggregate.report() if metrics else NO_METRICS,
         )
 
 

@@ -2,28 +2,13 @@
 
 import asyncio
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from msgspec import Struct
 from msgspec.structs import asdict
 
 from centrifast.hub import Client
 from centrifast.limits import SLOW_LOOKS_AT_ONCE
-from centrifast.metrics.snapshot import Snapshot
-
-
-class SlowClient(Struct, frozen=True):
-    """A client for which bytes wait in this process, because its socket takes no more."""
-
-    client: str
-    user: str
-    bytes: int
-
-
-class NodeStats(Snapshot, frozen=True, kw_only=True):
-    """One process in numbers, and its slowest clients. Sizes in bytes, durations in seconds, counters since start."""
-
-    slow: Sequence[SlowClient] = ()
+from centrifast.metrics.snapshot import NodeStats, SlowClient, Snapshot
 
 
 async def stats_of(snapshot: Callable[[], Snapshot], clients: Mapping[str, Client], slow: int) -> NodeStats:

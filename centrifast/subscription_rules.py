@@ -65,6 +65,18 @@ def make_subscription(
     )
 
 
+def override_of(options: ChannelOptions, override: SubscriptionOverride) -> SubscriptionOverride:
+    """What *override* comes to in a namespace, with no option left open."""
+    made = make_subscription(options, override, server_side=True)
+    return SubscriptionOverride(
+        presence=made.presence,
+        join_leave=made.announced,
+        force_push_join_leave=made.delivery.join_leave,
+        force_recovery=made.recoverable,
+        force_positioning=made.delivery.positioned,
+    )
+
+
 def _either(override: bool | None, option: bool) -> bool:
     return option if override is None else override
 

@@ -4,17 +4,25 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
-import msgspec
 import pytest
 from msgspec import Raw
 
 from centrifast import __version__, control, errors
 from centrifast.auth.claims import SubscriptionOverride
+from centrifast.calls import (
+    ChannelsCall,
+    DisconnectCall,
+    Instruction,
+    Question,
+    SubscribeCall,
+    UnsubscribeCall,
+)
 from centrifast.config.schema import Config
 from centrifast.engine.contract import NodeCalls
-from centrifast.errors import ClientError
+from centrifast.errors import ClientError, DisconnectCode, UnsubscribeCode
+from centrifast.hub import Client
 from centrifast.metrics import registry
 from centrifast.model import Publication, StreamPosition
 from centrifast.protocol.wire import (
@@ -47,6 +55,8 @@ from tests.client.fakes import (
     with_slow_broker,
 )
 from tests.client.streams import EPOCH, POSITIONED, RECOVERABLE, SEEN, STREAM, LateBroker, add, offsets_of
+
+T_co = TypeVar("T_co", covariant=True)
 
 BOTH = pytest.mark.parametrize("encoding", Encoding)
 
@@ -516,34 +526,50 @@ class Joined:
 
     def __init__(self, all_: "list[Joined]") -> None:
         self.all = all_
-        self.calls: NodeCalls | None = None
+        self.node: NodeCalls | None = None
         self.away: Exception | None = None
         all_.append(self)
 
-    async def start(self, calls: NodeCalls) -> None:
-        self.calls = calls
+    @property
+    def other_nodes(self) -> int:
+        return len(self._others())
 
-    async def call(self, name: str, data: bytes) -> Sequence[bytes]:
-        if self.away is not None:
-            raise self.away
-        answers = [
-            await other.calls.on_call(name, data)
-            for other in self.all
-            if other is not self and other.calls is not None
-        ]
-        return [answer for answer in answers if answer is not None]
+    async def start(self, node: NodeCalls) -> None:
+        self.node = node
+
+    async def tell(self, call: Instruction) -> None:
+        failure = None
+        for node in self._others():
+            try:
+                await node.on_instruction(call)
+            except ClientError as failed:
+                failure = failed
+        if failure is not None:
+            raise failure
+
+    async def ask(self, call: Question[T_co]) -> Sequence[T_co]:
+        return [await node.on_question(call) for node in self._others()]
 
     async def close(self) -> None:
-        self.calls = None
+        self.node = None
+
+    def _others(self) -> list[NodeCalls]:
+        if self.away is not None:
+            raise self.away
+        return [other.node for other in self.all if other is not self and other.node is not None]
 
 
 class Nodes:
-    """Two nodes; calls are made to the first, clients are at the second."""
+    """Two nodes; calls are made to the first, clients are at the second. *related*: they are one server's processes."""
 
-    def __init__(self, config_: Config | None = None) -> None:
+    def __init__(self, config_: Config | None = None, *, related: bool = True) -> None:
         self.controllers: list[Joined] = []
-        self.near = Server(config_, controller=Joined(self.controllers))
-        self.far = Server(config_, controller=Joined(self.controllers))
+        self.near = self._server(config_, related)
+        self.far = self._server(config_, related)
+
+    def _server(self, config_: Config | None, related: bool) -> Server:
+        controller = Joined(self.controllers)
+        return Server(config_, controller=controller, siblings=controller if related else None)
 
     def close(self) -> None:
         self.near.close()
@@ -637,7 +663,7 @@ def test_metrics_of_all_nodes_are_one(nodes: Nodes) -> None:
     nodes.near.subscriber("news")
     nodes.far.subscriber("news", sub="42")
     nodes.far.connect()
-    collected = dict(done(nodes.near.node.control.metrics()))
+    collected = dict(done(nodes.near.node.control.metrics_of_all()))
     assert [row.value for row in collected[registry.CLIENTS]] == [3]
     assert [row.value for row in collected[registry.BUILD]] == [1]
 
@@ -675,11 +701,68 @@ def test_others_that_can_not_be_reached_are_an_error_after_it_was_done_here(
         done(nodes.near.node.channels(""))
 
 
-def test_what_is_not_known_or_not_understood_is_not_carried_out(nodes: Nodes) -> None:
-    control = nodes.near.node.control
-    assert done(control.on_call("explode", b"")) is None
-    answer = done(control.on_call("disconnect", b"\xc1"))
-    assert msgspec.msgpack.decode(answer) == errors.INTERNAL.code
+def test_a_bug_in_a_call_costs_that_call_only(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(user: str, client: str = "") -> Sequence[Client]:
+        raise ZeroDivisionError
+
+    there = nodes.far.connect(sub="42")
+    monkeypatch.setattr(nodes.far.hub, "sessions_of", explode)
+    monkeypatch.setattr(nodes.far.hub, "count_of", explode)
+    for call in (
+        nodes.near.node.disconnect("42", disconnect=errors.FORCE_DISCONNECT),
+        nodes.near.node.control.count_elsewhere("42"),
+    ):
+        assert refusal(call) == errors.INTERNAL
+    assert there.closed_with is None
+
+
+def test_a_pattern_that_is_none_is_refused_by_who_is_asked(nodes: Nodes) -> None:
+    assert refusal(nodes.far.node.control.on_question(ChannelsCall("["))) == errors.BAD_REQUEST
+
+
+def test_other_nodes_are_counted_by_metrics_but_not_asked_for_theirs() -> None:
+    nodes = Nodes(config({"user_connection_limit": 1}), related=False)
+    nodes.far.connect(sub="42")
+    nodes.near.connect(sub="42")
+    collected = dict(done(nodes.near.node.control.metrics_of_all()))
+    assert [row.value for row in collected[registry.CLIENTS]] == [1]
+    assert [row.value for row in collected[registry.NODES]] == [2]
+    nodes.close()
+
+
+def test_an_instruction_may_mean_the_connections_of_all_users(nodes: Nodes) -> None:
+    clients = [nodes.near.connect(sub="42"), nodes.near.connect(sub="43"), nodes.near.connect()]
+    call = DisconnectCall(user="", all_users=True, client=clients[1].id, code=4000, reason="one")
+    done(nodes.near.node.control.on_instruction(call))
+    done(
+        nodes.near.node.control.on_instruction(
+            DisconnectCall(user="", all_users=True, code=4001, reason="all")
+        )
+    )
+    one, all_ = DisconnectCode(4000, "one"), DisconnectCode(4001, "all")
+    assert [client.closed_with for client in clients] == [all_, one, all_]
+
+
+def test_clients_are_told_the_code_and_reason_that_an_instruction_has(nodes: Nodes) -> None:
+    client = nodes.near.subscriber("news", sub="42")
+    call = UnsubscribeCall(user="42", channel="news", code=2100, reason="moved")
+    done(nodes.near.node.control.on_instruction(call))
+    assert client.received() == [unsubscribed("news", UnsubscribeCode(2100, "moved"))]
+
+
+def test_other_nodes_are_told_what_the_options_come_to() -> None:
+    nodes = Nodes(config(options=replace(RECOVERABLE, presence=True)))
+    told: list[Instruction] = []
+
+    async def note(call: Instruction) -> None:
+        told.append(call)
+
+    nodes.controllers[0].tell = note  # type: ignore[method-assign]
+    done(nodes.near.node.subscribe("42", "news", override=SubscriptionOverride(presence=False)))
+    [call] = told
+    assert isinstance(call, SubscribeCall)
+    assert call.override == SubscriptionOverride(False, False, False, True, True)
+    nodes.close()
 
 
 def test_a_closed_node_is_not_asked_any_more(nodes: Nodes) -> None:

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from centrifast import slow_clients
-from centrifast.slow_clients import SlowClient, slowest
+from centrifast.metrics.snapshot import SlowClient
+from centrifast.slow_clients import slowest
 from tests.client import conftest
 from tests.client.fakes import Far, Server, done
 

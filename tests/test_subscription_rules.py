@@ -9,7 +9,7 @@ from centrifast.auth.claims import SubscriptionOverride
 from centrifast.config.schema import ChannelOptions
 from centrifast.hub import Subscription
 from centrifast.model import NO_POSITION, StreamPosition
-from centrifast.subscription_rules import Wishes, make_subscription, resume_of
+from centrifast.subscription_rules import Wishes, make_subscription, override_of, resume_of
 from centrifast.subscriptions import Resume
 
 OPTIONS = ChannelOptions(history_size=5, history_ttl=60.0)
@@ -149,3 +149,19 @@ def test_what_is_recovered(
     options: ChannelOptions, position: StreamPosition | None, or_fail: bool, expected: Resume | None
 ) -> None:
     assert resume_of(options, made(options), position, or_fail=or_fail) == expected
+
+
+SWITCHES = ("presence", "join_leave", "force_push_join_leave", "force_recovery", "force_positioning")
+
+
+@pytest.mark.parametrize("history_size", [0, 5])
+@pytest.mark.parametrize("switched_on", [(), SWITCHES, *((switch,) for switch in SWITCHES)])
+def test_an_override_without_open_options_makes_the_same_subscription_in_any_namespace(
+    history_size: int, switched_on: tuple[str, ...]
+) -> None:
+    options = ChannelOptions(history_size=history_size, history_ttl=60.0)
+    override = SubscriptionOverride(**dict.fromkeys(switched_on, True))
+    closed = override_of(options, override)
+    elsewhere = replace(OPTIONS, presence=True, join_leave=True, force_recovery=True)
+    assert None not in (getattr(closed, switch) for switch in SWITCHES)
+    assert flags(made(elsewhere, closed)) == flags(made(options, override))

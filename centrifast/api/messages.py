@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Raw, Struct
 
+from centrifast.metrics.snapshot import NodeStats
 from centrifast.model import ClientInfo, NodeInfo, Publication
 from centrifast.protocol.wire import NO_DATA, Int32, Int64, UInt32, UInt64, check_offset
-from centrifast.slow_clients import NodeStats
 
 
 class Request(Struct, frozen=True, forbid_unknown_fields=True):

@@ -54,8 +54,8 @@ from centrifast.errors import ApiError, ApiErrorCode, ClientError, DisconnectCod
 from centrifast.glob import GlobError
 from centrifast.limits import CLOSE_REASON_SIZE, SLOW_CLIENTS
 from centrifast.metrics.metrics import HTTP, Metrics
+from centrifast.metrics.snapshot import NodeStats
 from centrifast.model import ClientInfo, NodeInfo, PresenceStats, StreamPosition
-from centrifast.slow_clients import NodeStats
 
 _API_ERRORS = {error.code: error for error in errors.API_ERRORS}
 
@@ -368,14 +368,14 @@ METHODS: Mapping[str, tuple[type[Any], Method]] = {
 """By name in the URL: what a request carries, and what serves it."""
 
 
-async def perform(node: ApiNode, name: str, request: Any) -> AnyResult | ApiErrorCode:
-    """Call a method; an error is returned, not raised."""
+async def perform(node: ApiNode, name: str, request: Any, protocol: str = HTTP) -> AnyResult | ApiErrorCode:
+    """Call a method; an error is returned, not raised. *protocol* is the way it came by, to metrics."""
     started = now()
     outcome = await _settle(METHODS[name][1](node, request), name)
     metrics = node.metrics
-    metrics.api_calls[HTTP][name].observe_since(started)
+    metrics.api_calls[protocol][name].observe_since(started)
     if isinstance(outcome, ApiErrorCode):
-        metrics.api_errors.of(HTTP, name, outcome.code).add()
+        metrics.api_errors.of(protocol, name, outcome.code).add()
     return outcome
 
 

@@ -5,11 +5,15 @@ engine never suspends, so its publish runs without a task (``centrifast.eager``)
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from centrifast.model import NO_POSITION, ClientInfo, PresenceStats, Publication, StreamPosition
+from centrifast.calls import Instruction, NodeQuestion, Question
+from centrifast.metrics.metrics import Metrics
+from centrifast.model import NO_POSITION, ClientInfo, NodeInfo, PresenceStats, Publication, StreamPosition
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 class HistoryOptions(msgspec.Struct, frozen=True, gc=False):
@@ -146,36 +150,70 @@ class PresenceManager(Protocol):
 class NodeCalls(Protocol):
     """What a controller asks of the node."""
 
-    async def on_call(self, name: str, data: bytes) -> bytes | None:
-        """Carry out for the clients here what another node was asked for; the answer, if there is one.
+    metrics: Metrics
 
-        Raises nothing.
-        """
+    def describe(self, *, metrics: bool = True) -> NodeInfo:
+        """This node in numbers; what it counts is left out if that is not wanted."""
+
+    async def on_instruction(self, call: Instruction) -> None:
+        """Carry out for the clients here what another node was asked for. Raises ``ClientError``, nothing else."""
+
+    async def on_question(self, call: Question[T_co]) -> T_co:
+        """Answer for this node alone. Raises ``ClientError``, nothing else."""
 
 
-class Controller(Protocol):
-    """Calls between nodes: what concerns clients wherever they are connected."""
+class Siblings(Protocol):
+    """The other processes of one server, which share its port and its supervisor."""
 
-    async def start(self, calls: NodeCalls) -> None:
-        """Connect; from here on *calls* is asked."""
+    async def start(self, node: NodeCalls) -> None:
+        """Connect; from here on *node* is asked."""
 
-    async def call(self, name: str, data: bytes) -> Sequence[bytes]:
-        """Have every other node carry out *name*; their answers, in no order.
+    async def ask(self, call: Question[T_co]) -> Sequence[T_co]:
+        """The answers of all others, in no order; one that goes meanwhile does not answer.
 
-        A node that goes meanwhile does not answer. Raises ``ConnectionError`` or ``TimeoutError``.
+        Raises ``ConnectionError``, ``TimeoutError``, or the ``ClientError`` of one that can not answer.
         """
 
     async def close(self) -> None:
         """Let go of connections; nothing is asked any more."""
 
 
-class NoOtherNodes:
-    """``Controller`` of a node that is alone."""
+class Controller(Protocol):
+    """Calls between nodes: what concerns clients wherever they are connected."""
 
-    async def start(self, calls: NodeCalls) -> None:
+    @property
+    def other_nodes(self) -> int:
+        """How many nodes are known beside this one; processes of one server are one node."""
+
+    async def start(self, node: NodeCalls) -> None:
+        """Connect; from here on *node* is asked."""
+
+    async def tell(self, call: Instruction) -> None:
+        """Have every other node carry out *call*.
+
+        Raises ``ConnectionError`` or ``TimeoutError`` when it can not be sent, and the ``ClientError`` of one that
+        failed, where that is reported.
+        """
+
+    async def ask(self, call: NodeQuestion[T_co]) -> Sequence[T_co]:
+        """The answers of all other nodes. Returns and raises like ``Siblings.ask``."""
+
+    async def close(self) -> None:
+        """Let go of connections; nothing is asked any more."""
+
+
+class NoOtherNodes:
+    """``Controller`` and ``Siblings`` of a process that is alone."""
+
+    other_nodes = 0
+
+    async def start(self, node: NodeCalls) -> None:
         """Nobody will ask."""
 
-    async def call(self, name: str, data: bytes) -> Sequence[bytes]:
+    async def tell(self, call: Instruction) -> None:
+        """Nobody listens."""
+
+    async def ask(self, call: Question[T_co]) -> Sequence[T_co]:
         """Nobody answers."""
         return ()
 
@@ -184,8 +222,9 @@ class NoOtherNodes:
 
 
 class Engine(msgspec.Struct, frozen=True):
-    """All three."""
+    """All that nodes share. *controller* and *siblings* may be one object; it is started and closed twice then."""
 
     broker: Broker
     presence: PresenceManager
     controller: Controller = NoOtherNodes()
+    siblings: Siblings = NoOtherNodes()

@@ -5,8 +5,8 @@ effect as it was done. An event that a request caused is delivered before the re
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from centrifast import eager
 from centrifast.clock import Clock, TimerHandle
@@ -15,16 +15,13 @@ from centrifast.engine.contract import (
     History,
     HistoryFilter,
     HistoryOptions,
-    NodeCalls,
     PublishOptions,
     PublishResult,
 )
 from centrifast.engine.link import Link
 from centrifast.engine.messages import (
     AddPresence,
-    Call,
     CallAnswered,
-    Called,
     HistoryRead,
     OnCall,
     OnJoin,
@@ -58,6 +55,13 @@ _SWEEP = 1.0
 _ERRORS = {error.code: error for error in CLIENT_ERRORS}
 
 
+class RawCalls(Protocol):
+    """Who carries out what other workers ask for (``shared_control``)."""
+
+    async def on_call(self, name: str, data: bytes) -> bytes | None:
+        """The answer, None if there is none. Raises nothing."""
+
+
 class EngineLink:
     """The connection to the supervisor, which both halves of the engine use. *on_lost*: the supervisor is gone."""
 
@@ -65,7 +69,7 @@ class EngineLink:
         self._clock = clock
         self._on_lost = on_lost
         self._events: BrokerEvents | None = None
-        self._calls: NodeCalls | None = None
+        self._calls: RawCalls | None = None
         self._running: set[asyncio.Task[None]] = set()  # calls of other workers
         self._link: Link | None = None
         self._number = 0
@@ -81,7 +85,7 @@ class EngineLink:
         """Deliver to *events* from here on."""
         self._events = events
 
-    def take_calls(self, calls: NodeCalls) -> None:
+    def take_calls(self, calls: RawCalls) -> None:
         """Have *calls* carry out what other workers ask for from here on."""
         self._calls = calls
 
@@ -260,22 +264,3 @@ class SharedPresence:
         """See ``PresenceManager.stats``."""
         answer: StatsRead = await self._link.ask(lambda number: ReadStats(number, channel))
         return answer.stats
-
-
-class SharedController:
-    """``contract.Controller`` between the workers of a supervisor."""
-
-    def __init__(self, link: EngineLink) -> None:
-        self._link = link
-
-    async def start(self, calls: NodeCalls) -> None:
-        """Have *calls* asked from here on; the link is open already."""
-        self._link.take_calls(calls)
-
-    async def close(self) -> None:
-        """The broker's half closes the link."""
-
-    async def call(self, name: str, data: bytes) -> Sequence[bytes]:
-        """See ``Controller.call``."""
-        answer: Called = await self._link.ask(lambda number: Call(number, name, data))
-        return answer.answers

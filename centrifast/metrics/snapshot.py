@@ -3,6 +3,8 @@
 Counters are totals since the process started: whoever wants a rate takes two snapshots and the time between them.
 """
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 
@@ -52,3 +54,17 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     client_command: Percentiles = NOT_MEASURED
     api_command: Percentiles = NOT_MEASURED
     loop_lag: Percentiles = NOT_MEASURED
+
+
+class SlowClient(Struct, frozen=True):
+    """A client for which bytes wait in this process, because its socket takes no more."""
+
+    client: str
+    user: str
+    bytes: int
+
+
+class NodeStats(Snapshot, frozen=True, kw_only=True):
+    """One process in numbers, and its slowest clients. Sizes in bytes, durations in seconds, counters since start."""
+
+    slow: Sequence[SlowClient] = ()

@@ -19,7 +19,8 @@ from centrifast.clock import SystemClock
 from centrifast.config.loader import LoadedConfig
 from centrifast.engine.contract import Engine
 from centrifast.engine.link import Link
-from centrifast.engine.shared import EngineLink, SharedBroker, SharedController, SharedPresence
+from centrifast.engine.shared import EngineLink, SharedBroker, SharedPresence
+from centrifast.engine.shared_control import SharedController
 from centrifast.limits import WORKER_ORPHAN, WORKER_START
 from centrifast.process import FAILED, log_loop_error, show_stacks_on_fatal_signals
 from centrifast.reload import NodeConfiguration, let_go
@@ -135,7 +136,8 @@ class Worker:
         engine_link = EngineLink(SystemClock(loop), self._on_orphaned)
         engine_socket = socket.socket(fileno=self._start.engine)
         await loop.create_unix_connection(engine_link.protocol, sock=engine_socket)
-        engine = Engine(SharedBroker(engine_link), SharedPresence(engine_link), SharedController(engine_link))
+        control = SharedController(engine_link)
+        engine = Engine(SharedBroker(engine_link), SharedPresence(engine_link), control, control)
         passed = [PassedSocket(socket.socket(fileno=fd), name) for fd, name in self._start.sockets]
         server = Server(
             self._config,

@@ -12,9 +12,8 @@ from centrifast.engine.contract import PUBLISHED, History, HistoryFilter, Publis
 from centrifast.errors import ClientError, DisconnectCode
 from centrifast.glob import Glob
 from centrifast.metrics.metrics import Metrics
-from centrifast.metrics.snapshot import Snapshot
+from centrifast.metrics.snapshot import NodeStats, SlowClient, Snapshot
 from centrifast.model import ClientInfo, NodeInfo, PresenceStats, Publication, StreamPosition
-from centrifast.slow_clients import NodeStats, SlowClient
 
 OPTIONS = ChannelOptions()
 

@@ -38,6 +38,7 @@ from centrifast.engine.contract import (
     PresenceManager,
     PublishOptions,
     PublishResult,
+    Siblings,
 )
 from centrifast.engine.memory import MemoryBroker
 from centrifast.engine.presence import MemoryPresence
@@ -299,6 +300,7 @@ class Server:
         broker: Broker | None = None,
         presence: PresenceManager | None = None,
         controller: Controller | None = None,
+        siblings: Siblings | None = None,
     ) -> None:
         self.config = config_ or config()
         self.clock = FakeClock(NOW)
@@ -315,7 +317,7 @@ class Server:
             self.clock,
             self.hub,
             {VARIANTS[encoding]: codec for encoding, codec in CODECS.items()},
-            Engine(self.broker, self.presence, controller or NoOtherNodes()),
+            Engine(self.broker, self.presence, controller or NoOtherNodes(), siblings or NoOtherNodes()),
             (tokens, tokens),
             "test",
         )

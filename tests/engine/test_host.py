@@ -1,7 +1,7 @@
 """Several workers at one engine: who hears what, and what is left of one that is gone."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +10,8 @@ from centrifast import log
 from centrifast.engine.contract import Engine, HistoryOptions, PublishOptions
 from centrifast.engine.host import EngineHost, at_once
 from centrifast.engine.link import Link
-from centrifast.engine.shared import EngineLink, SharedBroker, SharedController, SharedPresence
+from centrifast.engine.messages import Call, Called
+from centrifast.engine.shared import EngineLink, SharedBroker, SharedPresence
 from centrifast.model import ClientInfo
 from tests.contract.test_broker import Recorder
 from tests.engine.linked import join, memory_engine
@@ -29,7 +30,11 @@ class Worker:
         self.lost = asyncio.Event()
         self.link = EngineLink(FakeClock(), self.lost.set)
         self.broker, self.presence = SharedBroker(self.link), SharedPresence(self.link)
-        self.controller = SharedController(self.link)
+
+    async def call(self, name: str, data: bytes) -> Sequence[bytes]:
+        """Have all others carry it out; their answers."""
+        called: Called = await self.link.ask(lambda number: Call(number, name, data))
+        return called.answers
 
     async def settle(self) -> None:
         """Wait until everything said to this worker so far has arrived."""
@@ -218,8 +223,8 @@ def test_a_call_is_carried_out_by_all_others_and_answered_by_them() -> None:
         calls = {b"one": bench.one, b"two": bench.two, b"three": three}
         carried_out = {name: Calls(name) for name in calls}
         for name, worker in calls.items():
-            await worker.controller.start(carried_out[name])
-        answers = await bench.one.controller.call("disconnect", b"42")
+            worker.link.take_calls(carried_out[name])
+        answers = await bench.one.call("disconnect", b"42")
         assert sorted(answers) == [b"three", b"two"]
         assert carried_out[b"two"].asked == carried_out[b"three"].asked == [("disconnect", b"42")]
         assert carried_out[b"one"].asked == []
@@ -231,14 +236,14 @@ def test_a_call_is_carried_out_by_all_others_and_answered_by_them() -> None:
 def test_who_is_alone_is_answered_by_nobody() -> None:
     async def test(bench: Bench) -> None:
         await bench.kill(bench.two)
-        assert await bench.one.controller.call("info", b"") == []
+        assert await bench.one.call("info", b"") == []
 
     run(test)
 
 
 def test_who_does_not_take_calls_does_not_answer() -> None:
     async def test(bench: Bench) -> None:
-        assert await bench.one.controller.call("info", b"") == []
+        assert await bench.one.call("info", b"") == []
 
     run(test)
 
@@ -246,8 +251,8 @@ def test_who_does_not_take_calls_does_not_answer() -> None:
 def test_a_worker_that_goes_while_it_is_asked_is_not_waited_for() -> None:
     async def test(bench: Bench) -> None:
         calls = Calls(b"two", at_once=False)
-        await bench.two.controller.start(calls)
-        asked = asyncio.ensure_future(bench.one.controller.call("info", b""))
+        bench.two.link.take_calls(calls)
+        asked = asyncio.ensure_future(bench.one.call("info", b""))
         await calls.was_asked.wait()
         await bench.kill(bench.two)
         assert await asked == []
@@ -259,8 +264,8 @@ def test_a_worker_that_goes_while_it_is_asked_is_not_waited_for() -> None:
 def test_a_caller_that_goes_is_not_answered() -> None:
     async def test(bench: Bench) -> None:
         calls = Calls(b"two", at_once=False)
-        await bench.two.controller.start(calls)
-        asked = asyncio.ensure_future(bench.one.controller.call("info", b""))
+        bench.two.link.take_calls(calls)
+        asked = asyncio.ensure_future(bench.one.call("info", b""))
         await calls.was_asked.wait()
         await bench.kill(bench.one)
         with pytest.raises(ConnectionError):
@@ -275,11 +280,9 @@ def test_a_caller_that_goes_is_not_answered() -> None:
 
 def test_two_workers_may_call_each_other() -> None:
     async def test(bench: Bench) -> None:
-        await bench.one.controller.start(Calls(b"one"))
-        await bench.two.controller.start(Calls(b"two"))
-        one, two = await asyncio.gather(
-            bench.one.controller.call("a", b""), bench.two.controller.call("b", b"")
-        )
+        bench.one.link.take_calls(Calls(b"one"))
+        bench.two.link.take_calls(Calls(b"two"))
+        one, two = await asyncio.gather(bench.one.call("a", b""), bench.two.call("b", b""))
         assert (list(one), list(two)) == ([b"two"], [b"one"])
 
     run(test)
