@@ -46,7 +46,7 @@ check: build
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml \
 		--allowlist tools/stubtest-allowlist.txt \
 		centrifast._core centrifast._channel centrifast._fossil centrifast._framing centrifast._metrics \
-		centrifast._wheel \
+		centrifast._intake centrifast._wheel \
 		centrifast.transports._connection centrifast_loadgen._board centrifast_loadgen._client
 
 test: check

@@ -28,6 +28,7 @@ MODULES = {
     "centrifast._metrics": "centrifast/_metrics.pyx",
     "centrifast._framing": "centrifast/_framing.pyx",
     "centrifast._wheel": "centrifast/_wheel.pyx",
+    "centrifast._intake": "centrifast/_intake.pyx",
     "centrifast._core": "centrifast/_core.pyx",
     "centrifast._channel": "centrifast/_channel.pyx",
     "centrifast.transports._connection": "centrifast/transports/_connection.pyx",

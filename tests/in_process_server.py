@@ -65,14 +65,20 @@ class _Errors(logging.Handler):
 class InProcessServer:
     """One server in a thread. Use as a context manager; it leaves only when every connection has gone.
 
-    *send_buffer* is SO_SNDBUF of accepted sockets: small, so that a client that does not read is soon felt.
+    *send_buffer* is SO_SNDBUF of accepted sockets: small, so that a client that does not read is soon felt. *slice* in
+    seconds, for reading and for writing: with 0 one client has its turn in each of the loop.
     """
 
     def __init__(
-        self, flags: Mapping[str, str | bool | int] | None = None, *, send_buffer: int | None = None
+        self,
+        flags: Mapping[str, str | bool | int] | None = None,
+        *,
+        send_buffer: int | None = None,
+        slice: float = DRAIN_SLICE,
     ) -> None:
         self._config = load(None, {**FLAGS, **(flags or {})}, {}).config
         self._send_buffer = send_buffer
+        self._slice = slice
         self._started: Future[None] = Future()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._serve()), name="server")
         self._routes = Routes()
@@ -197,7 +203,7 @@ class InProcessServer:
     def _build(self, clock: SystemClock) -> None:
         config = self._config
         self.drain = Drain(
-            self._loop.call_soon, config.client.queue_max_size, DRAIN_SLICE, config.websocket.write_timeout
+            self._loop.call_soon, config.client.queue_max_size, self._slice, config.websocket.write_timeout
         )
         self.wheel = TimingWheel(time.monotonic())
         options = config.websocket

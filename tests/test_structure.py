@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("auth", "hub", "engine", "calls"),
     ("delivery",),
     ("metrics",),
-    ("protocol", "_channel", "_core", "_fossil", "_framing", "_metrics", "_wheel"),
+    ("protocol", "_channel", "_core", "_fossil", "_framing", "_intake", "_metrics", "_wheel"),
     ("channels",),
     ("config",),
     ("background",),

@@ -3,7 +3,9 @@
 The only module that touches picows. picows has what RFC 6455 demands of a frame's shape; this adds what it lets
 through (reserved bits, a stray continuation, a message inside a fragmented one, bad UTF-8, some close codes), puts
 fragments together, inflates what was deflated (RFC 7692), answers pings, and closes. Everything that leaves goes
-through the Sink (invariant 1), so picows's own ``send`` is never used and its close frames are prevented.
+through the Sink (invariant 1), so picows's own ``send`` is never used and its close frames are prevented. What
+arrives is read here, when the ``Intake`` says so, and not by libuv: a crowd that speaks or leaves in one moment is
+served in slices. Only with TLS the transport reads.
 
 picows reports a frame it refuses only to its logger. So the connection is its own logger: ``error`` is called with
 the close code, before picows would write.
@@ -18,6 +20,7 @@ A connection ends in one of three ways:
 import asyncio
 
 cimport cython
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
@@ -32,6 +35,7 @@ from picows.picows cimport MemoryBuffer, WSFrame, WSListener, WSMsgType, WSTrans
 
 from centrifast._core cimport Drain, Sink
 from centrifast._framing cimport Variant, encode_frame
+from centrifast._intake cimport Intake
 from centrifast._wheel cimport TimingWheel
 
 from http import HTTPStatus
@@ -55,6 +59,15 @@ cdef enum:
 
 cdef MemoryBuffer shared_write_buffer = MemoryBuffer(1024)  # picows's own sends; it never has any (invariant 1)
 cdef Py_ssize_t live_connections = 0
+
+cdef extern from "<errno.h>" nogil:
+    int errno
+    int EAGAIN
+    int EINTR
+
+cdef extern from "<sys/socket.h>" nogil:
+    int MSG_DONTWAIT
+    ssize_t recv(int fd, void* data, size_t size, int flags)
 
 cdef extern from *:
     """
@@ -81,6 +94,7 @@ cdef class Settings:
     cdef:
         Drain drain
         TimingWheel wheel
+        Intake intake
         Py_ssize_t message_size_limit
         Py_ssize_t inflated_size_limit
         readonly Py_ssize_t open_connections
@@ -91,6 +105,7 @@ cdef class Settings:
                  Py_ssize_t inflated_size_limit=0):
         self.drain = drain
         self.wheel = wheel
+        self.intake = Intake(asyncio.get_running_loop(), drain.slice)
         self.message_size_limit = message_size_limit
         self.inflated_size_limit = inflated_size_limit or 10 * message_size_limit
         self.done_future = asyncio.get_running_loop().create_future()
@@ -276,21 +291,28 @@ cdef class Connection(WSListener):
         self.sink.send_frame(encode_frame(OPCODE_CLOSE, bytes(((code >> 8) & 255, code & 255)) + reason))
         self.variant.count_close(code)
         self.sink.wake_in(WEBSOCKET_CLOSE_TIMEOUT)
-        self.underlying.resume_reading()
+        self.resume_reading()
 
     def abort(self):
         """Drop the socket at once."""
         if self.underlying is not None:
+            self.pause_reading()
             self.underlying.abort()
 
-    def pause_reading(self):
+    cpdef pause_reading(self):
         """Leave what the peer sends in the socket until ``resume_reading``."""
         if self.underlying is not None:
-            self.underlying.pause_reading()
+            if self.sink.direct:
+                self.settings.intake.unwatch(self.sink.fd)
+            else:
+                self.underlying.pause_reading()
 
-    def resume_reading(self):
+    cpdef resume_reading(self):
         if self.underlying is not None:
-            self.underlying.resume_reading()
+            if self.sink.direct:
+                self.settings.intake.watch(self.sink.fd, self)
+            else:
+                self.underlying.resume_reading()
 
     @property
     def remote_address(self):
@@ -312,6 +334,39 @@ cdef class Connection(WSListener):
         elif self.handler is not None:
             self.handler.on_wake()
 
+    # ------------------------------------------------- called by the intake
+
+    cpdef on_readable(self):
+        """Something has arrived, or the peer has hung up. What uvloop would do, but in a slice of the loop's turn."""
+        cdef Py_buffer view
+        cdef Py_ssize_t size
+        cdef int error
+        protocol = self.underlying.get_protocol()
+        PyObject_GetBuffer(protocol.get_buffer(-1), &view, PyBUF_WRITABLE)
+        size = recv(self.sink.fd, view.buf, view.len, MSG_DONTWAIT)
+        error = errno
+        PyBuffer_Release(&view)
+        if size > 0:
+            protocol.buffer_updated(size)
+        elif size == 0:
+            self.on_hang_up()
+        elif error != EAGAIN and error != EINTR:
+            self.abort()
+            self.on_lost()
+
+    cdef int on_hang_up(self) except -1:
+        """The peer sends no more: it gets what waits for it, and the connection ends, here where there is time for it.
+
+        The transport's own word comes later, for all that have ended in this slice at once.
+        """
+        cdef object underlying = self.underlying
+        cdef bint is_flushed = self.sink.flush_now()
+        self.pause_reading()
+        if is_flushed:
+            self.on_lost()
+        underlying.close()
+        return 0
+
     # ------------------------------------------------- called by picows
 
     cpdef on_ws_connected(self, WSTransport transport):
@@ -332,6 +387,9 @@ cdef class Connection(WSListener):
         self.underlying.set_write_buffer_limits(1 if transport.is_secure else 0, 0)
         self.sink = Sink(settings.drain, settings.wheel, self.variant, self, self.underlying, transport._socket,
                          not transport.is_secure)
+        if self.sink.direct:
+            self.underlying.pause_reading()
+            self.resume_reading()
         settings.open_connections += 1
         if settings.open_connections > settings.most_connections:
             settings.most_connections = settings.open_connections
@@ -513,13 +571,15 @@ cdef class Connection(WSListener):
     cdef int finish(self) except -1:
         """Both sides have said goodbye: write what is left and close the socket."""
         self.sink.flush_now()
+        self.pause_reading()
         self.underlying.close()
         return 0
 
-    def on_lost(self):
+    cpdef on_lost(self):
         """The socket is gone."""
         if self.transport is None:
             return
+        self.pause_reading()
         self.settings.open_connections -= 1
         self.closing = True
         self.fragments = None

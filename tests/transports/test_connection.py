@@ -32,6 +32,7 @@ from tests.raw_websocket import (
     frame,
 )
 
+CROWD = 30
 LIMIT = 65536
 MIB = 1024 * 1024
 LATENESS = 0.1  # seconds by which the timing wheel may be late, doubled
@@ -219,6 +220,56 @@ def test_a_client_that_vanishes_is_forgotten(
         server.wait_until(lambda: server.open_connections == 1)
         assert server.call(lambda: (len(server.node.hub.clients), len(server.node.hub.channels))) == (0, 0)
         check_works(other)
+
+
+@pytest.mark.parametrize("drop", [reset, lambda client: client.socket.close()], ids=["reset", "eof"])
+def test_a_crowd_that_hangs_up_in_one_moment_ends_in_slices(drop: Callable[[RawWebSocket], None]) -> None:
+    with InProcessServer(slice=0.0) as server:
+        crowd = [server.client() for _ in range(CROWD)]
+        for client in crowd:
+            client.connect()
+        assert server.open_connections == CROWD
+
+        async def hang_up() -> list[tuple[int, int]]:
+            """Connections and clients as anybody sees them between two turns of the loop."""
+            for client in crowd:
+                drop(client)
+            seen = []
+            while server.open_connections:
+                seen.append((server.open_connections, len(server.node.hub.clients)))
+                await asyncio.sleep(0)
+            return seen
+
+        seen = server.run(hang_up())
+    counts = [connections for connections, _ in seen]
+    assert set(counts) == set(range(1, CROWD + 1))
+    assert all(clients == connections for connections, clients in seen)
+
+
+def test_a_crowd_that_speaks_in_one_moment_is_heard_in_slices() -> None:
+    heard: list[bytes] = []
+
+    class Listening(Recorder):
+        def on_message(self, payload: bytes, is_text: bool) -> None:
+            heard.append(payload)
+
+    with InProcessServer(slice=0.0) as server:
+        server.serve_handler("/listening", Listening)
+        crowd = [RawWebSocket(server.port, "/listening", timeout=WAIT) for _ in range(CROWD)]
+
+        async def speak() -> set[int]:
+            """How many had been heard between two turns of the loop."""
+            for client in crowd:
+                client.send_text("hello")
+            seen = set()
+            while len(heard) < CROWD:
+                seen.add(len(heard))
+                await asyncio.sleep(0)
+            return seen
+
+        assert server.run(speak()) == set(range(CROWD))
+        for client in crowd:
+            client.socket.close()
 
 
 def disconnect_all(server: InProcessServer) -> None:
