@@ -200,3 +200,57 @@ WORKER_ORPHAN = 4.0
 
 REDIS_SEEDS = 64
 """Servers that one address may name: each tells where the others are."""
+
+CONSUMER_MESSAGE_SIZE = 64 * MIB
+"""Bytes of a message in a queue: what one request of the HTTP API may have; a longer one is skipped."""
+
+QUEUED_MESSAGE_LOG_SIZE = 128
+"""Bytes of a skipped message that the log shows: enough to find who wrote it."""
+
+LIST_BATCH_SIZE = 16 * MIB
+"""Bytes of elements taken from a Redis list at once, or one element if that is longer."""
+
+LIST_LEASE = 10.0
+"""Seconds a Redis list stays with a node that is not heard of: what a list waits after a crash."""
+
+LIST_LOOK = 0.3
+"""Seconds between two looks at whether a Redis list that another node reads has become free."""
+
+CONSUMER_PAUSE = 0.3
+"""Seconds between two attempts to reach the Redis of a queue (server specification 10.4)."""
+
+CONSUMER_FIRST_RETRY = 0.01
+"""Seconds until a call that failed with an internal error is made again; doubled each time (server specification 8.1)."""
+
+CONSUMER_LAST_RETRY = 5.0
+"""Seconds beyond which that pause does not grow."""
+
+CONSUMER_SLICE = 0.005
+"""Seconds of executing messages before the loop has its turn."""
+
+CONSUMER_STOP_TIMEOUT = 5.0
+"""Seconds a consumer may take for its last messages at a stop; what is not done by then comes again."""
+
+CONSUMER_LOOK = 5.0
+"""Seconds between two looks at how long a queue is, and at messages that others have let lie (engines 6.5)."""
+
+STREAM_BLOCK = 5.0
+"""Seconds that a read of a Redis stream waits for entries (engines specification 6.5)."""
+
+STREAM_DELIVERIES = 100
+"""Deliveries of an entry after which it is given up. Those that failed because nothing works do not count."""
+
+STREAM_DRAIN = 1000
+"""Entries at most that a consumer executes at its stop because it was given them in that moment."""
+
+STREAM_CONSUMER_LIFETIME = 3600.0
+"""Seconds after which the name of a consumer that crashed, and owes nothing, is removed from its group."""
+
+REDIS_REQUESTS = 100_000
+"""Requests that wait for one Redis server: more than a node's clients and backends can have open at once."""
+
+REDIS_QUEUE_SIZE = 64 * MIB
+"""Bytes that wait to be written to one Redis server; with more, requests fail at once."""
+
+REDIS_REPLY_SIZE = 256 * MIB
+"""Bytes of one reply of Redis: a read of a whole, large history."""

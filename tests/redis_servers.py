@@ -43,15 +43,22 @@ def each(servers: Iterable["RedisServer"], condition: Callable[["RedisServer"], 
 class RedisServer:
     """One ``redis-server``, empty and without persistence. Use as a context manager.
 
-    *arguments* are further ones of its command line; *user* and *password* are what the test itself needs.
+    *arguments* are further ones of its command line; *user* and *password* are what the test itself needs. With *tls*
+    it takes nothing else on its port.
     """
 
     def __init__(
-        self, *arguments: str, user: str = "", password: str = "", program: str = "redis-server"
+        self,
+        *arguments: str,
+        user: str = "",
+        password: str = "",
+        tls: bool = False,
+        program: str = "redis-server",
     ) -> None:
         self.port = 0
         self.arguments = list(arguments)
         self._program = program
+        self._tls = tls
         self._folder = tempfile.TemporaryDirectory(prefix="redis-")
         self.folder = Path(self._folder.name)
         self.socket_path = str(self.folder / "redis.sock")
@@ -141,7 +148,8 @@ class RedisServer:
 
     def _command_line(self, port: int) -> list[str]:
         options = {
-            "--port": port,
+            "--port": 0 if self._tls else port,
+            "--tls-port": port if self._tls else 0,
             "--bind": "127.0.0.1",
             "--unixsocket": self.socket_path,
             "--dir": self.folder,
