@@ -48,22 +48,41 @@ class BenchError(click.ClickException):
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a server takes WebSocket connections, and publications."""
+
+    socket: str = "/connection/websocket"
+    api: str = "/api"
+    is_plain: bool = False  # no protocol: a POST of a text sends it to everybody
+
+
+PLAIN = Endpoint("/", "/", is_plain=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """A server that answers."""
 
     name: str
     port: int
     pid: int
+    endpoint: Endpoint = Endpoint()
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"ws://127.0.0.1:{self.port}{self.endpoint.socket}"
+
+    @property
+    def api_url(self) -> str:
+        """Where publications are posted."""
+        return f"http://127.0.0.1:{self.port}{self.endpoint.api}"
 
     @property
     def load_options(self) -> list[str]:
         """Options of the load generator that lead to this server."""
-        url, api = f"ws://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.port}"
-        options = ["--pid", str(self.pid)]
-        if self.name == "floor":
-            return [*options, "--no-protocol", "--url", url, "--api-url", api]
-        path = "/connection/websocket"
-        return [*options, "--url", url + path, "--api-url", f"{api}/api", "--api-key", API_KEY]
+        options = ["--pid", str(self.pid), "--url", self.url, "--api-url", self.api_url]
+        return [*options, *(["--no-protocol"] if self.endpoint.is_plain else ["--api-key", API_KEY])]
 
 
 def build_c(name: str) -> Path:
@@ -92,13 +111,23 @@ def on_core(core: int, command: Sequence[str | Path]) -> list[str]:
     return ["taskset", "-c", str(core), *map(str, command)]
 
 
+def on_all_cores(command: Sequence[str | Path]) -> list[str]:
+    """The command, free to use every core, also where it would be confined to one."""
+    return ["taskset", "-c", ",".join(map(str, CORES)), *map(str, command)]
+
+
 @contextmanager
-def started(name: str, port: int, command: Sequence[str | Path]) -> Iterator[Running]:
+def started(
+    name: str,
+    port: int,
+    command: Sequence[str | Path],
+    endpoint: Endpoint = Endpoint(),
+) -> Iterator[Running]:
     """Run a server on its core until the block ends. *command* must not fork away."""
     process = subprocess.Popen(on_core(SERVER_CORE, command), cwd=ROOT, env=environment())
     try:
         wait_until_healthy(process, port)
-        yield Running(name, port, process.pid)
+        yield Running(name, port, process.pid, endpoint)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -134,7 +163,7 @@ def floor(*, answers_first: bool = False, reply: str = "") -> Iterator[Running]:
     """The plain C server; it answers a publication when everything is sent, or before, and clients with *reply*."""
     port = free_port()
     options = ["first"] if answers_first else ["reply", reply] if reply else []
-    with started("floor", port, [build_c("floor"), str(port), *options]) as running:
+    with started("floor", port, [build_c("floor"), str(port), *options], PLAIN) as running:
         yield running
 
 
@@ -161,22 +190,29 @@ def config(
 
 @contextmanager
 def centrifast(
-    client: Figures | None = None, websocket: Figures | None = None, **channel: Any
+    client: Figures | None = None, websocket: Figures | None = None, workers: int = 1, **channel: Any
 ) -> Iterator[Running]:
-    """centrifast from this checkout, with these options of clients, WebSocket and channels."""
+    """centrifast from this checkout, with these options of clients, WebSocket and channels.
+
+    Several *workers* are free to use all cores.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "config.json"
-        path.write_text(json.dumps(config(port, client, websocket, **channel)))
-        with started("centrifast", port, [sys.executable, "-m", "centrifast", "-c", path]) as running:
+        path.write_text(json.dumps({**config(port, client, websocket, **channel), "workers": workers}))
+        command = [sys.executable, "-m", "centrifast", "-c", str(path)]
+        with started("centrifast", port, command if workers == 1 else on_all_cores(command)) as running:
             yield running
 
 
-def load(server: Running, connections: int, *options: str) -> Figures:
+def load(
+    server: Running, connections: int, *options: str, scenario: str = "fanout", all_cores: bool = False
+) -> Figures:
     """Run the load generator against a server; a run that lost anything is no measurement."""
-    command = [sys.executable, "-m", "centrifast_loadgen", "--json", "--connections", str(connections)]
+    command = [sys.executable, "-m", "centrifast_loadgen", scenario, "--json"]
+    command += ["--connections", str(connections), *server.load_options, *options]
     done = subprocess.run(
-        on_core(CLIENT_CORE, [*command, *server.load_options, *options]),
+        on_all_cores(command) if all_cores else on_core(CLIENT_CORE, command),
         stdout=subprocess.PIPE,
         env=environment(),
         check=False,
@@ -199,8 +235,16 @@ def storm(server: Running, mode: str, connections: int, *options: str) -> Iterat
 
     Its figures and the CPU that the server used meanwhile. A run that lost anything is no measurement.
     """
-    path = "/" if server.name == "floor" else "/connection/websocket"
-    program = [str(build_c("storm")), "-p", path, "-n", str(connections), *options, mode, str(server.port)]
+    program = [
+        str(build_c("storm")),
+        "-p",
+        server.endpoint.socket,
+        "-n",
+        str(connections),
+        *options,
+        mode,
+        str(server.port),
+    ]
     before = usage.measure(server.pid).cpu_seconds
     with subprocess.Popen(
         on_core(CLIENT_CORE, program), stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -263,10 +307,22 @@ def median(results: Sequence[Figures], *path: str) -> float:
     return statistics.median(_figure(result, path) for result in results)
 
 
-def ratio(results: Sequence[Figures], limits: Sequence[Figures], *path: str) -> float:
-    """Median over the rounds of one figure relative to the limit measured in the same round."""
-    pairs = zip(results, limits, strict=True)
-    return statistics.median(_figure(result, path) / _figure(limit, path) for result, limit in pairs)
+def total(results: Sequence[Figures], *path: str) -> float:
+    """Sum of one figure over the rounds: of what must not happen in any."""
+    return sum(_figure(result, path) for result in results)
+
+
+def ratio(results: Sequence[Figures], limits: Sequence[Figures], *path: str) -> float | None:
+    """Median over the rounds of one figure relative to the limit measured in the same round.
+
+    None where a limit is 0: CPU is counted in steps of 10 ms, and few connections can cost less.
+    """
+    pairs = [
+        (_figure(result, path), _figure(limit, path)) for result, limit in zip(results, limits, strict=True)
+    ]
+    return (
+        statistics.median(one / limit for one, limit in pairs) if all(limit for _, limit in pairs) else None
+    )
 
 
 def _figure(figures: Figures, path: Sequence[str]) -> float:
@@ -279,6 +335,7 @@ def _figure(figures: Figures, path: Sequence[str]) -> float:
 def report(question: str, figures: Figures) -> None:
     """Print the answer: one JSON line, numbers rounded."""
     rounded = {
-        name: round(value, 3) if isinstance(value, float) else value for name, value in figures.items()
+        name: round(value, 4 if abs(value) < 1 else 3) if isinstance(value, float) else value
+        for name, value in figures.items()
     }
     print(json.dumps({"question": question, **rounded}))

@@ -20,25 +20,24 @@ BODY = '{"channel":"nobody","data":{}}'
 
 def settings_for(server: harness.Running, connections: int, duration: float) -> Settings:
     """Keep one broadcast in flight for *duration*."""
-    raw = server.name == "floor"
-    root, path, api = f"127.0.0.1:{server.port}", "/connection/websocket", "/api"
+    plain = server.endpoint.is_plain
     return Settings(
-        url=f"ws://{root}{'/' if raw else path}",
-        api_url=f"http://{root}{'/' if raw else api}",
+        url=server.url,
+        api_url=server.api_url,
         api_key=harness.API_KEY,
-        protocol=Protocol.RAW if raw else Protocol.JSON,
+        protocol=Protocol.RAW if plain else Protocol.JSON,
         connections=connections,
         messages=10**9,
         duration=duration,
         inflight=1,
-        payload=100 + (harness.JSON_OVERHEAD if raw else 0),
+        payload=100 + (harness.JSON_OVERHEAD if plain else 0),
     )
 
 
 def measure(server: harness.Running, connections: int, seconds: float, rate: float) -> harness.Figures:
     """Latency of the API without and with broadcasts."""
     options = ["-c", "4", "-s", str(seconds), "-r", str(rate), "-R"]
-    path = "/none" if server.name == "floor" else "/api/publish"
+    path = "/none" if server.endpoint.is_plain else "/api/publish"
     idle = harness.http_load(server.port, path, BODY, *options)
     publishing = threading.Event()
 
