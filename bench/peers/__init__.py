@@ -1,0 +1,54 @@
+"""Other servers that fan out a text to plain WebSocket clients, measured as centrifast is: their rows."""
+
+from bench._row import Question, Row, Unit
+
+TITLES = {
+    "nchan": "nginx with nchan",
+    "ws": "Node.js `ws`",
+    "socketify": "socketify (µWebSockets) in Python",
+}
+
+
+def _question(name: str, title: str) -> Question:
+    return Question(
+        f"peer-{name}",
+        f"{title}: one message at a time to 10,000",
+        (
+            Row(
+                f"{title}: deliveries/s",
+                "deliveries_per_s",
+                floor="floor_deliveries_per_s",
+                ratio="deliveries_ratio",
+            ),
+            Row(
+                f"{title}: server CPU a delivery",
+                "cpu_us_per_delivery",
+                Unit("µs"),
+                "floor_cpu_us_per_delivery",
+                "cpu_ratio",
+            ),
+            Row(
+                f"{title}: memory of an idle client",
+                "rss_kib_per_connection",
+                Unit("KiB"),
+                "floor_rss_kib_per_connection",
+            ),
+            Row(
+                f"{title}: CPU of a handshake",
+                "cpu_us_per_handshake",
+                Unit("µs"),
+                "floor_cpu_us_per_handshake",
+                "handshake_ratio",
+            ),
+        ),
+        module="bench.peers",
+        options=(name,),
+        rounds=3,
+        seconds=20,
+        quick=("--connections", "500"),
+        connections=10_000,
+        runs="peers",
+    )
+
+
+QUESTIONS = tuple(_question(name, title) for name, title in TITLES.items())
