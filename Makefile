@@ -67,10 +67,9 @@ docs: build
 	$(BIN)/python -m centrifast configdoc --json-schema > docs/reference/config.schema.json
 	$(BIN)/python -m tools.grafana_dashboard
 
+# With other options: make bench BENCH='--only fanout --rounds 9'.
 bench: build
-	for question in fanout 'fanout --burst' 'fanout --history' publish 'publish --history' memory recover burst presence \
-			positions delta api_latency pause metrics deflate; do \
-		$(BIN)/python -m bench.$$question || exit 1; done
+	$(BIN)/python -m bench $(BENCH)
 
 leaks: build
 	$(BIN)/python -m tests.leaks.churn --connections 10000 --rounds 10
