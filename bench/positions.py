@@ -13,6 +13,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
@@ -37,6 +38,7 @@ class Stopwatch:
 
     def __init__(self, events: BrokerEvents) -> None:
         self._events = events
+        self.metrics = events.metrics
         self.taken_ns: list[int] = []
 
     def on_publication(
@@ -51,6 +53,9 @@ class Stopwatch:
 
     def on_leave(self, channel: str, info: ClientInfo) -> None:
         self._events.on_leave(channel, info)
+
+    def on_interrupted(self, channels: Sequence[str]) -> None:
+        self._events.on_interrupted(channels)
 
 
 class TimedBroker(MemoryBroker):

@@ -7,7 +7,7 @@ subscriber. A publication since the last look is as good as a comparison.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
 from centrifast import log
 from centrifast._channel import Channel
@@ -124,6 +124,7 @@ class PositionWatch:
         self._check_delay = check_delay
         self._watched: set[str] = set()
         self._due: deque[tuple[float, str, int]] = deque()  # when, channel, its offset when it was put here
+        self._urgent: set[str] = set()
         self._timer: TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -146,6 +147,11 @@ class PositionWatch:
             self._watched.add(channel.name)
             self._put_back(channel)
 
+    def check_soon(self, channels: Iterable[str]) -> None:
+        """Compare those of *channels* that are watched at the next tick: each may have lost publications."""
+        if self._check_delay > 0:
+            self._urgent.update(channels)
+
     def _put_back(self, channel: Channel) -> None:
         self._due.append((self._clock.monotonic() + self._check_delay, channel.name, channel.offset))
 
@@ -155,7 +161,7 @@ class PositionWatch:
             return
         now = self._clock.monotonic()
         quiet = self._take_quiet(now)
-        if quiet or self._is_due(now):
+        if quiet or self._urgent or self._is_due(now):
             self._task = asyncio.get_running_loop().create_task(self._check_all(quiet, now))
             self._task.add_done_callback(self._checked)
 
@@ -174,8 +180,8 @@ class PositionWatch:
         while looks and len(quiet) < POSITION_CHECKS_AT_ONCE and self._is_due(now):
             looks -= 1
             _, name, offset = self._due.popleft()
-            channel = self._channels.get(name)
-            if channel is None or not any(array.group.positioned for array in channel.arrays):
+            channel = self._positioned(name)
+            if channel is None:
                 self._watched.discard(name)
             elif channel.offset != offset:
                 self._put_back(channel)
@@ -183,9 +189,30 @@ class PositionWatch:
                 quiet.append(channel)
         return quiet
 
+    def _take_urgent(self) -> list[Channel]:
+        """Some of those that are to be checked soon; they stay in line for the next check as well."""
+        urgent: list[Channel] = []
+        looks = POSITION_LOOKS_AT_ONCE
+        while looks and len(urgent) < POSITION_CHECKS_AT_ONCE and self._urgent:
+            looks -= 1
+            channel = self._positioned(self._urgent.pop())
+            if channel is not None:
+                urgent.append(channel)
+        return urgent
+
+    def _positioned(self, name: str) -> Channel | None:
+        """A channel, if it has subscribers in step."""
+        channel = self._channels.get(name)
+        if channel is None or not any(array.group.positioned for array in channel.arrays):
+            return None
+        return channel
+
     async def _check_all(self, quiet: list[Channel], now: float) -> None:
         """Check *quiet* and whatever else was due at *now*, some in each turn of the loop."""
         suspects: list[Channel] = []
+        while self._urgent:
+            suspects += await self._behind(self._take_urgent())
+            await asyncio.sleep(0)
         while quiet or self._is_due(now):
             try:
                 suspects += await self._behind(quiet)
@@ -196,7 +223,9 @@ class PositionWatch:
             quiet = self._take_quiet(now)
         if not suspects:
             return
-        suspects = await self._still_quiet(suspects)  # perhaps a publication was on its way
+        suspects = await self._still_quiet(
+            list(dict.fromkeys(suspects))
+        )  # perhaps a publication was on its way
         for start in range(0, len(suspects), POSITION_CHECKS_AT_ONCE):
             for channel in await self._behind(suspects[start : start + POSITION_CHECKS_AT_ONCE]):
                 lose_all(channel)

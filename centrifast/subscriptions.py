@@ -9,7 +9,7 @@ The order that loses nothing (client protocol 6.4):
 The line of a publication: broker ─▶ ``on_publication`` ─▶ ``delivery`` ─▶ ``Subscribers.broadcast`` ─▶ socket.
 """
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -93,7 +93,7 @@ class Subscriptions:
         self._watch = watch
         self._background = background
         self._recovery_limit = recovery_limit
-        self._metrics = metrics = metrics or Metrics()
+        self.metrics = metrics = metrics or Metrics()
         self._interest = Interest(engine.broker, hub.channels, metrics)
         self._received = metrics.received["publication"]
         self._broadcasts = metrics.broadcasts["publication"]
@@ -176,9 +176,9 @@ class Subscriptions:
         subscription.started = True
         session.subscriptions[channel] = subscription.shared()
         session.meter.subscriptions.add()
-        self._metrics.actions["add_subscription"].add()
+        self.metrics.actions["add_subscription"].add()
         if preparation.resume is not None:
-            self._metrics.recovery_ended(len(recovery.publications), recovered=recovery.recovered)
+            self.metrics.recovery_ended(len(recovery.publications), recovered=recovery.recovered)
         return recovery
 
     def deliver_pending(self, session: Client, channel: str) -> bool:
@@ -193,7 +193,7 @@ class Subscriptions:
         """Tell others that the session has come; to be called when its answer is queued."""
         subscription = session.subscriptions.get(channel)
         if subscription is not None and subscription.announced:
-            self._metrics.sent["join"].add()
+            self.metrics.sent["join"].add()
             self._background.run("join failed", self._broker.publish_join(channel, session.info(channel)))
 
     def remove(self, session: Client, channel: str, *, deliver: bool) -> None:
@@ -207,14 +207,14 @@ class Subscriptions:
         if not subscription.started:
             self._release(channel, subscription)
         else:
-            self._metrics.actions["remove_subscription"].add()
+            self.metrics.actions["remove_subscription"].add()
             session.meter.subscriptions.add(-1)
             if self._hub.unsubscribe(channel, session.sink, deliver=deliver):
                 self._interest.review(channel)
         if subscription.presence:
             self._forget_presence(session, channel)
         if info is not None and subscription.started:
-            self._metrics.sent["leave"].add()
+            self.metrics.sent["leave"].add()
             self._background.run("leave failed", self._broker.publish_leave(channel, info))
 
     def refresh_presence(self, session: Client) -> None:
@@ -232,7 +232,7 @@ class Subscriptions:
         self._catch_ups.on_publication(channel, publication, position)
         self._received.add()
         if publication.time_ms:
-            self._metrics.lag.observe_age(publication.time_ms)
+            self.metrics.lag.observe_age(publication.time_ms)
         core = self._hub.channels.get(channel)
         if core is not None:
             started = now()
@@ -253,13 +253,17 @@ class Subscriptions:
         if self._open_taps:
             self.taps.on_member(channel, info, joined=False)
 
+    def on_interrupted(self, channels: Sequence[str]) -> None:
+        """Whoever missed something is found soon; the others, who are promised nothing, are not told."""
+        self._watch.check_soon(channels)
+
     def _tell(self, channel: str, push: Push, kind: str) -> None:
-        self._metrics.received[kind].add()
+        self.metrics.received[kind].add()
         core = self._hub.channels.get(channel)
         if core is not None and not self._end_is_near:
             started = now()
             self._act_on(core, self._deliverer.push(core, push))
-            self._metrics.broadcasts[kind].observe_since(started)
+            self.metrics.broadcasts[kind].observe_since(started)
 
     def _act_on(self, core: Channel, outcome: Outcome) -> None:
         if outcome.lost:
@@ -271,7 +275,7 @@ class Subscriptions:
         return session.subscriptions.get(channel) is subscription
 
     async def _add_presence(self, session: Client, channel: str) -> None:
-        self._metrics.actions["add_presence"].add()
+        self.metrics.actions["add_presence"].add()
         await self._presence.add(channel, session.info(channel))
         if channel not in session.subscriptions:  # let go meanwhile: this may have been overtaken
             self._forget_presence(session, channel)
@@ -280,7 +284,7 @@ class Subscriptions:
         self._background.run("presence removal failed", self._remove_presence(session, channel))
 
     async def _remove_presence(self, session: Client, channel: str) -> None:
-        self._metrics.actions["remove_presence"].add()
+        self.metrics.actions["remove_presence"].add()
         await self._presence.remove(channel, session.client, session.user)
         subscription = session.subscriptions.get(channel)
         if subscription is not None and subscription.presence:
@@ -293,7 +297,7 @@ class Subscriptions:
         """What ``CatchUp.read`` asks for; those who read together are one."""
         newest_only = resume is not None and resume.newest_only
         kind = "stream_top" if resume is None else "recover_cache" if newest_only else "recover"
-        self._metrics.actions[f"history_{kind}"].add()
+        self.metrics.actions[f"history_{kind}"].add()
         return self._broker.history(channel, wanted, options)
 
     def _wanted(self, resume: Resume | None, delivery: Delivery) -> HistoryFilter:

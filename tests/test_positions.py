@@ -142,6 +142,32 @@ def test_who_agrees_with_the_engine_is_left_alone_and_looked_at_again() -> None:
     watching(test)
 
 
+def test_after_an_interruption_everybody_is_looked_at_soon() -> None:
+    async def test(server: Server, broker: WatchedBroker) -> None:
+        client = subscribed_to_news(server)
+        broker.lose("news")
+        server.node.subscriptions.on_interrupted(["news", "nobody's"])
+        await wait(server, 3)
+        assert client.received() == [LOST]
+
+    watching(test)
+
+
+def test_after_an_interruption_those_who_missed_nothing_are_left_alone() -> None:
+    async def test(server: Server, broker: WatchedBroker) -> None:
+        client = subscribed_to_news(server)
+        broker.reads.clear()
+        for _ in range(3):
+            server.node.subscriptions.on_interrupted(["news"])
+        await wait(server, 30)
+        assert broker.reads == ["news"]
+        await wait(server, 12)
+        assert broker.reads == ["news"] * 2
+        assert client.received() == []
+
+    watching(test)
+
+
 def test_one_look_serves_all_subscribers_of_a_channel() -> None:
     async def test(server: Server, broker: WatchedBroker) -> None:
         clients = [subscribed_to_news(server) for _ in range(3)]

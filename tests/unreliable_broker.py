@@ -6,6 +6,7 @@ held. What was ever stored is written down in *archive*, whatever the store forg
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -18,6 +19,7 @@ from centrifast.engine.contract import (
     PublishResult,
 )
 from centrifast.engine.memory import MemoryBroker
+from centrifast.metrics.metrics import Metrics
 from centrifast.model import ClientInfo, Publication, StreamPosition
 from tests.fakes import FakeClock
 
@@ -73,6 +75,7 @@ class UnreliableBroker:
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
+        self.metrics = Metrics()
         self._inner = MemoryBroker(clock)
         self._events: BrokerEvents | None = None
         self.pipe: deque[Delivery] = deque()
@@ -158,6 +161,10 @@ class UnreliableBroker:
     def on_leave(self, channel: str, info: ClientInfo) -> None:
         assert self._events is not None
         self._events.on_leave(channel, info)
+
+    def on_interrupted(self, channels: Sequence[str]) -> None:
+        assert self._events is not None
+        self._events.on_interrupted(channels)
 
     # ------------------------------------------------- what a test can do
 

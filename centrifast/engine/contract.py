@@ -71,6 +71,8 @@ class History(msgspec.Struct, frozen=True, gc=False):
 class BrokerEvents(Protocol):
     """What a broker tells the node, in the order of offsets per channel."""
 
+    metrics: Metrics
+
     def on_publication(
         self, channel: str, publication: Publication, position: StreamPosition, previous: Publication | None
     ) -> None:
@@ -85,6 +87,9 @@ class BrokerEvents(Protocol):
 
     def on_leave(self, channel: str, info: ClientInfo) -> None:
         """A client has left such a channel."""
+
+    def on_interrupted(self, channels: Sequence[str]) -> None:
+        """Publications of any of these channels may have been lost; what comes from here on is delivered again."""
 
 
 class Broker(Protocol):

@@ -8,7 +8,7 @@ does not read as fast as others publish, nobody's requests are read: publishers 
 replaced by whoever watches over it, and its link is lost then.
 """
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from centrifast import log
@@ -46,6 +46,7 @@ from centrifast.engine.messages import (
     encode,
 )
 from centrifast.errors import ClientError
+from centrifast.metrics.metrics import Metrics
 from centrifast.model import ClientInfo, Publication, StreamPosition
 
 T = TypeVar("T")
@@ -85,6 +86,7 @@ class EngineHost:
         self._crowded: set[Link] = set()
         self._calls: dict[int, _Call] = {}
         self._call_number = 0
+        self.metrics = Metrics()  # a memory engine counts nothing there
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -173,6 +175,9 @@ class EngineHost:
     def on_leave(self, channel: str, info: ClientInfo) -> None:
         """Tell those who have subscribers."""
         self._tell(channel, OnLeave(channel, info))
+
+    def on_interrupted(self, channels: Sequence[str]) -> None:
+        """What is in this process is never interrupted."""
 
     # -------------------------------------------------------------- inside
 

@@ -5,7 +5,7 @@ stores count in them.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from centrifast.engine.contract import (
 )
 from centrifast.engine.memory import MemoryBroker
 from centrifast.errors import UNRECOVERABLE_POSITION, ClientError
+from centrifast.metrics.metrics import Metrics
 from centrifast.model import NO_POSITION, ClientInfo, Publication, StreamPosition
 from tests.engine.linked import LinkedBroker
 from tests.fakes import FakeClock
@@ -40,6 +41,8 @@ class Recorder:
     previous: list[Publication | None] = field(default_factory=list)
     comings: list[tuple[str, str, ClientInfo]] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
+    interrupted: list[str] = field(default_factory=list)
+    metrics: Metrics = field(default_factory=Metrics)
 
     def on_publication(
         self, channel: str, publication: Publication, position: StreamPosition, previous: Publication | None
@@ -55,6 +58,9 @@ class Recorder:
     def on_leave(self, channel: str, info: ClientInfo) -> None:
         self.comings.append(("leave", channel, info))
         self.order.append("leave")
+
+    def on_interrupted(self, channels: Sequence[str]) -> None:
+        self.interrupted += channels
 
     def data(self) -> list[bytes]:
         return [publication.data for _, publication, _ in self.publications]

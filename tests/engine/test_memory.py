@@ -1,5 +1,7 @@
 """What only the memory engine promises: never to wait, no cost without history, to free what is over."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from centrifast.engine import memory
@@ -8,6 +10,7 @@ from centrifast.engine.host import at_once
 from centrifast.engine.idempotency import KEY_TTL
 from centrifast.engine.memory import MemoryBroker
 from centrifast.engine.sweep import SWEEP_CONTINUE_DELAY, SWEEP_MAX
+from centrifast.metrics.metrics import Metrics
 from centrifast.model import ClientInfo, Publication, StreamPosition
 from tests.fakes import FakeClock
 
@@ -16,6 +19,9 @@ KEPT = HistoryOptions(size=5, ttl=60.0, meta_ttl=600.0)
 
 class NoEvents:
     """A node that does not look."""
+
+    def __init__(self) -> None:
+        self.metrics = Metrics()
 
     def on_publication(
         self, channel: str, publication: Publication, position: StreamPosition, previous: Publication | None
@@ -26,6 +32,9 @@ class NoEvents:
         return
 
     def on_leave(self, channel: str, info: ClientInfo) -> None:
+        return
+
+    def on_interrupted(self, channels: Sequence[str]) -> None:
         return
 
 
