@@ -211,6 +211,8 @@ class Collector:
         ]
         return [
             (registry.SUPPRESSED, rows(metrics.suppressed, NO_NAMESPACE)),
+            (registry.PUB_SUB_ERRORS, broker_rows(metrics.pub_sub_errors)),
+            (registry.PUB_SUB_DROPPED, broker_rows(metrics.pub_sub_dropped)),
             (registry.API_COMMANDS, [Row(spread(times), labels) for labels, times in calls]),
             (registry.API_COMMANDS_HISTOGRAM, [Row(distribution(times), labels) for labels, times in calls]),
             (registry.API_ERRORS, rows(metrics.api_errors)),
@@ -238,6 +240,11 @@ def _summed(variants: Sequence[Variant]) -> list[list[int]]:
 def rows(vector: Vector, *further: str) -> list[Row]:
     """A row for each combination of labels, with *further* ones behind."""
     return [Row(value, (*labels, *further)) for labels, value in vector]
+
+
+def broker_rows(vector: Vector) -> list[Row]:
+    """Rows with the empty name of the only broker in front."""
+    return [Row(value, ("", *labels)) for labels, value in vector]
 
 
 def connection_rows(vector: Vector) -> list[Row]:

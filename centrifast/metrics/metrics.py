@@ -37,6 +37,24 @@ HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CON
 IDEMPOTENCY, VERSION = "idempotency", "version"
 """Why a publication was suppressed."""
 
+PUB_SUB_ERRORS = (
+    "subscribe_shard_channel",
+    "subscribe_channel",
+    "connection",
+    "handle_client_message",
+    "probe_publish",
+    "probe_timeout",
+    "subscribe_control_channel",
+    "control_connection",
+    "handle_control_message",
+    "control_probe_publish",
+    "control_probe_timeout",
+)
+"""What can go wrong with PUB/SUB of Redis (engines specification 3.7.2)."""
+
+PUB_SUB_TYPES = ("client", "control")
+"""What travels over PUB/SUB of Redis: messages of channels, and calls between nodes."""
+
 _DISCONNECTS = frozenset(row.code for row in errors.DISCONNECTS)
 _UNSUBSCRIBES = frozenset(row.code for row in errors.UNSUBSCRIBES)
 _CLIENT_ERRORS = frozenset(row.code for row in errors.CLIENT_ERRORS)
@@ -95,6 +113,8 @@ class Metrics:
         self.connections = Vector(None, _NAMES, _VERSIONS)
         self.subscriptions = Vector(_NAMES)
         self.suppressed = Vector((IDEMPOTENCY, VERSION))
+        self.pub_sub_errors = Vector(PUB_SUB_ERRORS)
+        self.pub_sub_dropped = Vector(PUB_SUB_TYPES)
         self.api_calls = {HTTP: Durations()}
         self.api_errors = Vector(None, None, _API_ERRORS)
         self.loop_lag = Histogram(COMMAND_BOUNDS, windowed=True)

@@ -180,6 +180,18 @@ SUPPRESSED = Family(
     "Publications that were not made again, by what told so.",
     ("reason", NAMESPACE),
 )
+PUB_SUB_ERRORS = Family(
+    "centrifugo_broker_redis_pub_sub_errors",
+    C,
+    "Failures of PUB/SUB connections to Redis, by what failed.",
+    ("broker_name", "error"),
+)
+PUB_SUB_DROPPED = Family(
+    "centrifugo_broker_redis_pub_sub_dropped_messages",
+    C,
+    "Messages from Redis that could not be read or handled.",
+    ("broker_name", "channel_type"),
+)
 API_COMMANDS = Family(
     "centrifugo_api_command_duration_seconds",
     S,

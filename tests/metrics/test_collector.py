@@ -80,6 +80,16 @@ def test_every_client_has_an_empty_accept_protocol(world: World) -> None:
     assert world.samples()[f"centrifugo_client_connections_inflight{{{labels}}}"] == 1
 
 
+def test_failures_of_redis_have_the_empty_name_of_the_broker_in_front(world: World) -> None:
+    world.metrics.pub_sub_errors.of("connection").add()
+    world.metrics.pub_sub_dropped.of("client").add(2)
+    samples = world.samples()
+    assert samples['centrifugo_broker_redis_pub_sub_errors{broker_name="",error="connection"}'] == 1
+    assert (
+        samples['centrifugo_broker_redis_pub_sub_dropped_messages{broker_name="",channel_type="client"}'] == 2
+    )
+
+
 def test_codes_that_nobody_knows_are_one(world: World) -> None:
     world.json.closes.update({3000: 1, 1002: 2, 4000: 3, 4001: 4})
     closes = 'centrifugo_transport_outgoing_close_count{transport="websocket",code='
