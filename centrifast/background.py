@@ -13,6 +13,10 @@ class Background:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def __len__(self) -> int:
+        """How many have not ended."""
+        return len(self._tasks)
+
     def run(self, failure: str, request: Coroutine[Any, Any, None]) -> None:
         """Start *request*; whatever goes wrong is logged as *failure* and costs nothing else."""
         task = eager.start(self._attempt(failure, request))

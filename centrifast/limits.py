@@ -254,3 +254,33 @@ REDIS_QUEUE_SIZE = 64 * MIB
 
 REDIS_REPLY_SIZE = 256 * MIB
 """Bytes of one reply of Redis: a read of a whole, large history."""
+
+NODE_PERIOD = 3.0
+"""Seconds between two times that a node says what it is (engines specification 3.11)."""
+
+NODE_LIFETIME = 7.0
+"""Seconds a node is known after it was heard of (engines specification 3.11)."""
+
+NODES_KNOWN = 4096
+"""Other nodes that are known; each worker of a server is one."""
+
+NODE_INFO_SIZE = 256 * KIB
+"""Bytes of what one node says of itself and is kept; a real one, with all its metrics, has about 10,000."""
+
+NODE_FAREWELL = 1.0
+"""Seconds a stopping node takes to say so."""
+
+CONTROL_MESSAGE_SIZE = 16 * MIB
+"""Bytes of a message between nodes; Redis ends a connection for which twice as much waits."""
+
+CONTROL_CALLS = 10_000
+"""Calls of other nodes carried out at once, and messages of their answers under way."""
+
+SURVEY_TIMEOUT = 9.0
+"""Seconds until a question to other nodes has failed: after a dead one is forgotten, before backends give up (10 s)."""
+
+SURVEYS_AT_ONCE = 100
+"""Questions to other nodes that wait for answers."""
+
+SURVEY_ANSWERS_SIZE = 256 * MIB
+"""Bytes of all answers to one question."""

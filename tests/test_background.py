@@ -80,3 +80,20 @@ def test_what_waits_goes_on_until_it_is_done_or_stopped() -> None:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(main())
+
+
+def test_what_runs_is_counted_until_it_ends() -> None:
+    async def main() -> None:
+        background, may_end = Background(), asyncio.Event()
+
+        async def request() -> None:
+            await may_end.wait()
+
+        background.run("request failed", request())
+        background.run("request failed", request())
+        assert len(background) == 2
+        may_end.set()
+        await settle()
+        assert len(background) == 0
+
+    asyncio.run(main())

@@ -1,12 +1,15 @@
-"""The generated module is committed, so that an installation needs no protoc."""
+"""The generated modules are committed, so that an installation needs no protoc."""
 
 from pathlib import Path
+from types import ModuleType
 
+import pytest
 from google.protobuf import descriptor_pb2
 from grpc_tools import protoc  # type: ignore[import-untyped]  # ships no types
 
+from centrifast.engine.redis import control_pb2
 from centrifast.protocol import client_pb2
-from tools.generate_protobuf import ROOT, SCHEMA, STUB, generate
+from tools.generate_protobuf import ROOT, SCHEMAS, generate, module_of, stub_of
 
 
 def _forget_json_names(message: descriptor_pb2.DescriptorProto) -> None:
@@ -16,19 +19,23 @@ def _forget_json_names(message: descriptor_pb2.DescriptorProto) -> None:
         _forget_json_names(nested)
 
 
-def test_the_generated_module_is_that_of_the_schema(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("schema", "module"), list(zip(SCHEMAS, (client_pb2, control_pb2), strict=True)), ids=SCHEMAS
+)
+def test_the_generated_module_is_that_of_the_schema(tmp_path: Path, schema: str, module: ModuleType) -> None:
     output = tmp_path / "schema.bin"
-    assert protoc.main(["protoc", f"-I{ROOT}", f"--descriptor_set_out={output}", SCHEMA]) == 0
-    (schema,) = descriptor_pb2.FileDescriptorSet.FromString(output.read_bytes()).file
+    assert protoc.main(["protoc", f"-I{ROOT}", f"--descriptor_set_out={output}", schema]) == 0
+    (described,) = descriptor_pb2.FileDescriptorSet.FromString(output.read_bytes()).file
     generated = descriptor_pb2.FileDescriptorProto()
-    client_pb2.DESCRIPTOR.CopyToProto(generated)
-    for message in schema.message_type:
+    module.DESCRIPTOR.CopyToProto(generated)
+    for message in described.message_type:
         _forget_json_names(message)
-    assert generated.package == schema.package == "centrifast.client"
-    assert generated.message_type == schema.message_type
+    assert generated.package == described.package == f"centrifast.{Path(schema).stem}"
+    assert generated.message_type == described.message_type
 
 
-def test_generation_writes_the_module_and_its_stub(tmp_path: Path) -> None:
+def test_generation_writes_each_module_and_its_stub(tmp_path: Path) -> None:
     generate(tmp_path)
-    assert (tmp_path / SCHEMA).with_name("client_pb2.py").exists()
-    assert (tmp_path / STUB).read_text().startswith("# mypy: ignore-errors\n")
+    for schema in SCHEMAS:
+        assert (tmp_path / module_of(schema)).exists()
+        assert (tmp_path / stub_of(schema)).read_text().startswith("# mypy: ignore-errors\n")
