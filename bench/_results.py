@@ -37,9 +37,17 @@ def judged(row: Row, figures: harness.Figures) -> Document:
 
 
 def document(
-    question: Question, figures: harness.Figures, provenance: Provenance, rounds: int, command: list[str]
+    question: Question,
+    figures: harness.Figures,
+    provenance: Provenance,
+    rounds: int,
+    command: list[str],
+    busy_share: float | None = None,
 ) -> Document:
-    """Everything that is kept of an answer, in the order of the file."""
+    """Everything that is kept of an answer, in the order of the file.
+
+    *busy_share* is which part of the machine something else used when it was asked.
+    """
     rows = [judged(row, figures) for row in question.rows]
     own = {name: value for name, value in figures.items() if name not in {"question", "rounds"}}
     return {
@@ -50,6 +58,7 @@ def document(
         "rows": rows,
         "figures": own,
         **asdict(provenance),
+        "busy_share": busy_share,
     }
 
 

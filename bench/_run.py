@@ -15,12 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
+import psutil
 
 from bench import _harness as harness
 from bench import _results
 from bench._provenance import Provenance
 from bench._row import Question
+from bench._tables import BUSY_LIMIT
 
+BUSY_INTERVAL = 0.5  # seconds for which the machine is watched before each question
 # A question that takes so many times what is expected, and a minute, hangs.
 PATIENCE = 8.0
 END_TIMEOUT = 30.0  # seconds to end its servers when it is interrupted
@@ -59,16 +62,19 @@ def ask_all(plan: Plan, provenance: Provenance, folder: Path) -> Outcome:
     """
     outcome, began = Outcome(), time.monotonic()
     say(f"{len(plan.questions)} questions, about {clock(plan.seconds())}")
+    if len(harness.CORES) == 1:
+        say("there is one core only: server and load take from each other, so figures tell little")
     for number, question in enumerate(plan.questions, 1):
         left = plan.seconds(plan.questions[number - 1 :])
         elapsed = time.monotonic() - began
         say(f"[{number}/{len(plan.questions)}] {question.name}: {question.asks} ({clock(elapsed)} so far, "
             f"about {clock(left)} to go, {clock(plan.seconds([question]))} for this)")  # fmt: skip
+        busy = busy_share()
         try:
             figures = ask(question, plan)
             command = question.command(plan.rounds, plan.quick)
             rounds = question.rounds_of(plan.rounds, plan.quick)
-            answer = _results.document(question, figures, provenance, rounds, command)
+            answer = _results.document(question, figures, provenance, rounds, command, busy)
         except harness.BenchError as error:
             outcome.failed[question.name] = error.message
             say(f"    not measured: {error.message}")
@@ -81,6 +87,14 @@ def ask_all(plan: Plan, provenance: Provenance, folder: Path) -> Outcome:
             outcome.missed.update({question.name: missed} if missed else {})
     say(f"took {clock(time.monotonic() - began)}")
     return outcome
+
+
+def busy_share() -> float:
+    """Which part of all cores something else uses at this moment; says so where it is too much."""
+    share = psutil.cpu_percent(BUSY_INTERVAL) / 100
+    if share > BUSY_LIMIT:
+        say(f"    something else uses {share:.0%} of this machine: figures are doubtful")
+    return round(share, 3)
 
 
 def ask(question: Question, plan: Plan) -> harness.Figures:

@@ -9,6 +9,7 @@ from bench._row import Question, Row
 
 HEAD = "| | centrifast | floor | ratio | required |\n|---|---|---|---|---|"
 README_HEAD = "| | centrifast | plain C floor | required |\n|---|---|---|---|"
+BUSY_LIMIT = 0.1  # of all cores: more is told beside the figures
 MISSED = " **missed**"
 
 
@@ -51,16 +52,22 @@ def full_table(questions: Sequence[Question], answers: dict[str, Document]) -> s
 
 def conditions(answers: Iterable[Document]) -> str:
     """One sentence for each machine and commit that figures are from; most figures first."""
-    places: dict[str, list[str]] = {}
+    places: dict[str, list[Document]] = {}
     for answer in answers:
-        places.setdefault(_place(answer), []).append(answer["question"])
+        places.setdefault(_place(answer), []).append(answer)
     if not places:
-        return "Not measured yet: `make bench`."
-    ordered = sorted(places.items(), key=lambda place: -len(place[1]))
-    first, *others = ordered
-    texts = [f"Measured {first[0]}."]
-    texts += [f"{', '.join(f'`{name}`' for name in names)}: {place}." for place, names in others]
+        return "Not measured yet."
+    first, *others = sorted(places.items(), key=lambda place: -len(place[1]))
+    texts = [f"Measured {first[0]}{_busy(first[1])}."]
+    for place, some in others:
+        names = ", ".join(f"`{answer['question']}`" for answer in some)
+        texts.append(f"{names}: {place}{_busy(some)}.")
     return "\n".join(texts)
+
+
+def _busy(answers: Sequence[Document]) -> str:
+    share = max(answer.get("busy_share") or 0.0 for answer in answers)
+    return f", up to {share:.0%} used by something else" if share > BUSY_LIMIT else ""
 
 
 def _place(answer: Document) -> str:

@@ -9,6 +9,7 @@ generator share all cores then, so times say little, but nothing may be lost: ``
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import click
 from centrifast_loadgen import usage
@@ -17,15 +18,18 @@ from bench import _harness as harness
 
 SETTLE = 3.0  # seconds after the last connection: what came with it is done then
 LOOK_INTERVAL = 0.2
-SPARE = 5.0  # seconds that the load generator idles longer than needed
+SPARE = 8.0  # seconds that the load generator idles longer than needed
 
 
 def wait_until_connected(server: harness.Running, connections: int, load: Future[harness.Figures]) -> None:
     """Until all are there. Raises what the load generator raised if it ended before."""
-    while sum(node["num_clients"] for node in harness.api(server, "info")["nodes"]) < connections:
+    there = 0
+    while there < connections:
         if load.done():
             raise harness.BenchError(f"the load generator ended before all were connected: {load.result()}")
         time.sleep(LOOK_INTERVAL)
+        with suppress(OSError):  # busy with connecting: asked again
+            there = sum(node["num_clients"] for node in harness.api(server, "info")["nodes"])
 
 
 def measure(connections: int, workers: int, processes: int, seconds: float, messages: int) -> harness.Figures:
@@ -41,6 +45,8 @@ def measure(connections: int, workers: int, processes: int, seconds: float, mess
         began = time.monotonic()
         time.sleep(seconds)
         cores = (usage.measure(server.pid).cpu_seconds - before) / (time.monotonic() - began)
+        if load.done():
+            raise harness.BenchError("the load generator ended while the CPU of idling was read")
         return {**load.result(), "idle_cores": cores}
 
 

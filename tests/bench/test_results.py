@@ -22,6 +22,7 @@ def test_a_file_says_what_was_measured_how_and_where() -> None:
     answer = document()
     assert list(answer) == [
         "question", "command", "rounds", "ok", "rows", "figures", "date", "commit", "is_clean", "machine",
+        "busy_share",
     ]  # fmt: skip
     assert answer["command"] == "python -m tests.bench.answering --rounds 2"
     assert answer["figures"] == FIGURES

@@ -27,6 +27,7 @@ def test_an_answer_is_stored(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert outcome == Outcome()
     stored = json.loads((tmp_path / "answering.json").read_text())
     assert (stored["ok"], stored["rounds"], stored["commit"]) == (True, 2, "0123456789ab")
+    assert 0 <= stored["busy_share"] <= 1
     assert stored["figures"]["per_s"] == FIGURES["per_s"]
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -62,6 +62,16 @@ def test_a_slow_build_of_python_is_told() -> None:
     assert "CPython 3.11.2, built without profiles" in _tables.conditions([answer])
 
 
+@pytest.mark.parametrize(("share", "is_told"), [(None, False), (0.1, False), (0.35, True)])
+def test_a_machine_that_was_busy_otherwise_is_told(share: float | None, is_told: bool) -> None:
+    some = [
+        _results.document(QUESTION, FIGURES, PROVENANCE, 2, QUESTION.command(), each)
+        for each in (0.05, share)
+    ]
+    assert _tables.conditions(some).endswith(", up to 35% used by something else.") == is_told
+    assert len(_tables.conditions(some).splitlines()) == 1
+
+
 def test_without_answers_nothing_is_claimed() -> None:
     assert "Not measured yet" in _tables.full_table((replace(QUESTION, rows=(MEMORY,)),), {})
 
