@@ -255,6 +255,18 @@ REDIS_QUEUE_SIZE = 64 * MIB
 REDIS_REPLY_SIZE = 256 * MIB
 """Bytes of one reply of Redis: a read of a whole, large history."""
 
+REDIS_PAUSE = 0.25
+"""Seconds between two attempts to connect to a Redis that is away (engines specification 3.7.1)."""
+
+PUBSUB_SLICE = 0.005
+"""Seconds of handling messages of Redis before the loop has its turn."""
+
+SUBSCRIBE_BATCH = 512
+"""Channels of one SUBSCRIBE (engines specification 3.7.1)."""
+
+SUBSCRIBE_BATCHES_AT_ONCE = 16
+"""Such commands that wait for Redis at the same time when everything is subscribed to again."""
+
 NODE_PERIOD = 3.0
 """Seconds between two times that a node says what it is (engines specification 3.11)."""
 

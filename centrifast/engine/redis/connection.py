@@ -40,7 +40,7 @@ class Connection(Wire):
 
     def ask(self, command: Command) -> asyncio.Future[Reply]:
         """See ``Wire.ask``."""
-        self._check()
+        self.check()
         waiting = self._waiting
         if len(waiting) >= REDIS_REQUESTS:
             raise ConnectionError(f"{REDIS_REQUESTS} requests wait for Redis at {self.name} already")

@@ -67,6 +67,13 @@ class Wire(asyncio.Protocol):
         """Why it ended, a fresh exception each time."""
         return type(self._reason)(str(self._reason))
 
+    def check(self) -> None:
+        """Raise ``ConnectionError`` if nothing more can be asked."""
+        if not self.is_open:
+            raise ConnectionError(str(self._reason))
+        if self._is_crowded or self._queued > REDIS_QUEUE_SIZE:
+            raise ConnectionError(f"{REDIS_QUEUE_SIZE} bytes wait for Redis at {self.name} already")
+
     def abort(self, reason: OSError) -> None:
         """End at once; whoever waits gets *reason*, whoever asks from here on a ``ConnectionError``."""
         if self.is_open:
@@ -140,13 +147,6 @@ class Wire(asyncio.Protocol):
     def _is_late(self, mark: int) -> bool:
         """Whether one of the first *mark* requests, which were made ``io_timeout`` ago, still waits."""
         return mark > self._answered
-
-    def _check(self) -> None:
-        """Raise ``ConnectionError`` if nothing more can be asked."""
-        if not self.is_open:
-            raise ConnectionError(str(self._reason))
-        if self._is_crowded or self._queued > REDIS_QUEUE_SIZE:
-            raise ConnectionError(f"{REDIS_QUEUE_SIZE} bytes wait for Redis at {self.name} already")
 
     def _send(self, packed: bytes) -> None:
         """Have bytes leave at the end of this turn of the loop."""

@@ -1,0 +1,227 @@
+"""Commands and scripts to a real server, and what becomes of them when it goes away."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from centrifast.clock import SystemClock
+from centrifast.engine.redis.contract import RedisError, Reply, Script
+from centrifast.engine.redis.settings import ShardSettings
+from centrifast.engine.redis.shard import ServerShard
+from tests.engine.redis.listening import Listener, settings_of
+from tests.redis_servers import RedisServer
+from tests.server.http_peer import run, until
+
+SOURCE = b"return redis.call('incrby', KEYS[1], ARGV[1])"
+INCREASE = Script("increase", SOURCE, hashlib.sha1(SOURCE).hexdigest().encode())
+
+
+@asynccontextmanager
+async def started(settings: ShardSettings) -> AsyncIterator[ServerShard]:
+    shard = ServerShard(settings, SystemClock(asyncio.get_running_loop()))
+    await shard.start()
+    try:
+        yield shard
+    finally:
+        await shard.close()
+
+
+async def outcome(ask: Callable[[], Awaitable[Reply]]) -> object:
+    """The reply or the error."""
+    try:
+        return await ask()
+    except (ConnectionError, TimeoutError, RedisError) as error:
+        return error
+
+
+def test_commands_are_answered(redis_server: RedisServer) -> None:
+    async def test() -> None:
+        async with started(settings_of(redis_server)) as shard:
+            assert (shard.name, shard.is_cluster, shard.is_usable) == (redis_server.address, False, True)
+            replies = [shard.call(b"k", ["SET", b"k", 1]), shard.call(b"k", ("INCR", b"k"))]
+            assert await asyncio.gather(*replies) == [b"OK", 2]
+        assert not shard.is_usable
+
+    run(test())
+
+
+def test_a_server_teaches_itself_a_script_once(redis_server: RedisServer) -> None:
+    async def test() -> None:
+        async with started(settings_of(redis_server)) as shard:
+            assert [await shard.run(INCREASE, [b"k"], [2]) for _ in range(3)] == [2, 4, 6]
+        counts = redis_server.command("INFO", "commandstats").decode()
+        assert "cmdstat_eval:calls=1," in counts
+        assert "cmdstat_evalsha:calls=3," in counts
+
+    redis_server.command("CONFIG", "RESETSTAT")
+    run(test())
+
+
+def test_forgotten_scripts_lose_and_repeat_nothing(redis_server: RedisServer) -> None:
+    async def test() -> None:
+        async with started(settings_of(redis_server)) as shard:
+            found: list[object] = []
+
+            async def work() -> None:
+                for _ in range(100):
+                    found.append(await shard.run(INCREASE, [b"k"], [1]))
+
+            workers = [asyncio.create_task(work()) for _ in range(20)]
+            while not all(worker.done() for worker in workers):
+                await shard.call(b"", ("SCRIPT", "FLUSH"))
+            await asyncio.gather(*workers)
+            assert sorted(found) == list(range(1, 2001))  # type: ignore[type-var]
+
+    run(test())
+
+
+def test_an_error_of_a_script_is_told_and_nothing_is_run_again(redis_server: RedisServer) -> None:
+    async def test() -> None:
+        async with started(settings_of(redis_server)) as shard:
+            await shard.call(b"k", ("SET", "k", "text"))
+            with pytest.raises(RedisError, match="not an integer"):
+                await shard.run(INCREASE, [b"k"], [1])
+            with pytest.raises(RedisError, match="WRONGTYPE"):
+                await shard.call(b"k", ("LPUSH", "k", 1))
+
+    run(test())
+
+
+def test_a_full_server_refuses_and_stays_connected() -> None:
+    with RedisServer("--maxmemory", "1", "--maxmemory-policy", "noeviction") as server:
+
+        async def test() -> None:
+            async with started(settings_of(server)) as shard:
+                with pytest.raises(RedisError) as raised:
+                    await shard.call(b"k", ("SET", "k", b"x" * 1000))
+                assert raised.value.code == "OOM"
+                server.command("CONFIG", "SET", "maxmemory", "0")
+                assert await shard.call(b"k", ("SET", "k", b"x" * 1000)) == b"OK"
+
+        run(test())
+
+
+def test_a_start_without_a_server_fails() -> None:
+    with RedisServer() as server:
+        settings = settings_of(server)
+
+    async def test() -> None:
+        shard = ServerShard(settings, SystemClock(asyncio.get_running_loop()))
+        with pytest.raises(ConnectionError, match=r"Redis at 127\.0\.0\.1:\d+ can not be reached"):
+            await shard.start()
+        with pytest.raises(ConnectionError, match="there is no connection"):
+            await shard.call(b"k", ("GET", "k"))
+        await shard.close()
+
+    run(test())
+
+
+def test_the_first_place_that_answers_is_taken(redis_server: RedisServer) -> None:
+    with RedisServer() as dead:
+        settings = settings_of(dead, redis_server)
+
+    async def test() -> None:
+        async with started(settings) as shard:
+            assert await shard.call(b"k", ("SET", "k", "here")) == b"OK"
+
+    run(test())
+    assert redis_server.command("GET", "k") == b"here"
+
+
+@pytest.mark.parametrize("end", ["crash", "client kill"])
+def test_calls_fail_at_once_until_the_connection_is_made_again(end: str) -> None:
+    with RedisServer() as server:
+
+        async def test() -> None:
+            async with started(settings_of(server)) as shard:
+                waiting = asyncio.gather(
+                    *(outcome(lambda: shard.call(b"k", ("BLPOP", "absent", 0))) for _ in range(3))
+                )
+                await asyncio.sleep(0)
+                await until(lambda: server.command("INFO", "clients").decode().count("blocked_clients:1"))
+                if end == "crash":
+                    server.kill()
+                else:
+                    server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+                assert [type(error) for error in await waiting] == [ConnectionError] * 3
+                assert not shard.is_usable
+                with pytest.raises(ConnectionError):
+                    await shard.call(b"k", ("GET", "k"))
+                if end == "crash":
+                    server.start()
+                await until(lambda: shard.is_usable)
+                assert await shard.run(INCREASE, [b"k"], [1]) == 1
+
+        run(test())
+
+
+def test_a_frozen_server_fails_calls_until_it_thaws() -> None:
+    with RedisServer() as server:
+
+        async def test() -> None:
+            settings = settings_of(server, io_timeout=0.2, connect_timeout=0.1)
+            async with started(settings) as shard:
+                server.freeze()
+                with pytest.raises(TimeoutError, match="has not answered"):
+                    await shard.call(b"k", ("GET", "k"))
+                with pytest.raises(ConnectionError):
+                    await shard.call(b"k", ("GET", "k"))
+                server.thaw()
+                await until(lambda: shard.is_usable)
+                assert await shard.call(b"k", ("GET", "k")) is None
+
+        run(test())
+
+
+def test_a_master_that_became_a_replica_is_left(redis_server: RedisServer) -> None:
+    with RedisServer() as server:
+
+        async def test() -> None:
+            settings = settings_of(server)
+            async with started(settings) as shard:
+                first = await shard.call(b"", ("CLIENT", "ID"))
+                server.command("REPLICAOF", "127.0.0.1", redis_server.port)
+                refusals = []
+                while await outcome(lambda: shard.call(b"", ("CLIENT", "ID"))) == first:
+                    refusals.append(await outcome(lambda: shard.call(b"k", ("SET", "k", 1))))
+                assert {refusal.code for refusal in refusals if isinstance(refusal, RedisError)} == {
+                    "READONLY"
+                }
+                server.command("REPLICAOF", "NO", "ONE")
+                await until(lambda: shard.is_usable)
+
+        run(test())
+
+
+def test_closing_fails_who_waits(redis_server: RedisServer) -> None:
+    async def test() -> None:
+        async with started(settings_of(redis_server)) as shard:
+            waiting = shard.call(b"k", ("BLPOP", "absent", 0))
+        with pytest.raises(ConnectionError, match="is closed"):
+            await waiting
+        with pytest.raises(ConnectionError, match="is closed"):
+            await shard.call(b"k", ("GET", "k"))
+
+    run(test())
+
+
+def test_errors_of_connections_for_messages_are_counted(redis_server: RedisServer) -> None:
+    counted: list[tuple[bytes, str]] = []
+
+    async def test() -> None:
+        clock = SystemClock(asyncio.get_running_loop())
+        shard = ServerShard(settings_of(redis_server), clock, lambda *what: counted.append(what))
+        await shard.start()
+        listener = Listener()
+        lane = shard.pubsub(listener, b"service")
+        await lane.start()
+        redis_server.command("CLIENT", "KILL", "TYPE", "pubsub")
+        await listener.is_restored(1)
+        await lane.close()
+        await shard.close()
+
+    run(test())
+    assert counted == [(b"service", "connection")]
