@@ -5,7 +5,7 @@ because stores count in them.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from centrifast.engine.contract import PresenceManager
 from centrifast.engine.presence import MemoryPresence
 from centrifast.model import ClientInfo, PresenceStats
+from tests.contract.servers import Servers, emptied
 from tests.engine.linked import LinkedPresence
+from tests.engine.redis.shards import OwnPresence, Store, servers_of
 from tests.fakes import FakeClock
 
 TTL = 60
@@ -50,22 +52,41 @@ class Bench:
         return stats.num_clients, stats.num_users
 
 
-def memory_presence() -> tuple[PresenceManager, Callable[[float], None]]:
+Kind = Callable[[Servers], tuple[PresenceManager, Callable[[float], None]]]
+
+
+def memory_presence(_: Servers) -> tuple[PresenceManager, Callable[[float], None]]:
     clock = FakeClock()
     return MemoryPresence(clock, TTL), clock.advance
 
 
-def shared_presence() -> tuple[PresenceManager, Callable[[float], None]]:
+def shared_presence(_: Servers) -> tuple[PresenceManager, Callable[[float], None]]:
     clock = FakeClock()
     return LinkedPresence(clock, TTL), clock.advance
 
 
-KINDS = {"memory": memory_presence, "shared": shared_presence}
+def redis_presence(stores_of: Callable[[Servers], Sequence[Store]], *, user_mapping: bool) -> Kind:
+    def make(servers: Servers) -> tuple[PresenceManager, Callable[[float], None]]:
+        clock = FakeClock()
+        stores = stores_of(servers)
+        manager = OwnPresence(stores, clock, ttl=TTL, user_mapping=user_mapping)
+        return manager, emptied(servers_of(stores), clock)
+
+    return make
+
+
+KINDS: dict[str, Kind] = {
+    "memory": memory_presence,
+    "shared": shared_presence,
+    "redis": redis_presence(lambda servers: [servers.first], user_mapping=False),
+    "redis_mapping": redis_presence(lambda servers: [servers.first], user_mapping=True),
+    "redis_two_shards": redis_presence(lambda servers: [servers.first, servers.second], user_mapping=True),
+}
 
 
 @pytest.fixture(params=KINDS)
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    manager, wait = KINDS[request.param]()
+def bench(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Bench]:
+    manager, wait = KINDS[request.param](servers)
     with asyncio.Runner() as runner:
         runner.run(manager.start())
         yield Bench(manager, runner.run, wait)
@@ -230,11 +251,12 @@ CLIENTS = st.integers(0, 14).map("c{}".format)
 class AgainstModel(RuleBasedStateMachine):
     """The manager must answer like a plain dict of (channel, client) -> (info, time of the last refresh)."""
 
-    kind: str
+    kind: Kind
+    servers: Servers
 
     def __init__(self) -> None:
         super().__init__()
-        manager, wait = KINDS[self.kind]()
+        manager, wait = type(self).kind(self.servers)
         self.runner = asyncio.Runner()
         self.bench = Bench(manager, self.runner.run, wait)
         self.runner.run(manager.start())
@@ -287,11 +309,12 @@ class AgainstModel(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_manager_against_a_plain_dict(kind: str) -> None:
+def test_manager_against_a_plain_dict(kind: str, servers: Servers) -> None:
     class OfKind(AgainstModel):
         pass
 
-    OfKind.kind = kind
+    OfKind.kind = staticmethod(KINDS[kind])
+    OfKind.servers = servers
     run_state_machine_as_test(
         OfKind, settings=settings(max_examples=100, stateful_step_count=40, deadline=None)
     )
