@@ -29,6 +29,14 @@ class Unit:
         return f"{text} {self.name}" if self.name else text
 
 
+COUNT, TIMES, CORES = Unit(), Unit("×"), Unit("cores")
+SECONDS, MILLISECONDS, MICROSECONDS, NANOSECONDS = Unit("s"), Unit("ms"), Unit("µs"), Unit("ns")
+SECONDS_OF_US, MILLISECONDS_OF_US = Unit("s", 1e-6), Unit("ms", 1e-3)
+KIB, GIB_OF_MIB = Unit("KiB"), Unit("GiB", 1 / 1024)
+
+FEW = ("--connections", "500")  # for a quick run
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """At least or at most so much: of the figure, in its own unit, or of its ratio to the floor."""
@@ -59,7 +67,7 @@ class Row:
 
     text: str
     figure: str
-    unit: Unit = Unit()
+    unit: Unit = COUNT
     floor: str = ""
     ratio: str = ""  # median of the ratios of each round, which is not the ratio of the medians
     floor_is: str = ""  # where it is not the plain C server

@@ -4,14 +4,25 @@ A question is a module of ``bench/`` with options; it prints one JSON line, whos
 what a release must reach on the machine it is measured on: where there is a floor, relative to that floor.
 """
 
-from bench._row import NONE, Bound, Question, Row, Unit
-
-COUNT, MICROSECONDS, SECONDS, TIMES = Unit(), Unit("µs"), Unit("s"), Unit("×")
-KIB, GIB_OF_MIB, CORES = Unit("KiB"), Unit("GiB", 1 / 1024), Unit("cores")
-MILLISECONDS, MILLISECONDS_OF_US, SECONDS_OF_US = Unit("ms"), Unit("ms", 1e-3), Unit("s", 1e-6)
+from bench._parts import QUESTIONS as PARTS
+from bench._row import (
+    CORES,
+    COUNT,
+    FEW,
+    GIB_OF_MIB,
+    KIB,
+    MICROSECONDS,
+    MILLISECONDS,
+    MILLISECONDS_OF_US,
+    NONE,
+    SECONDS,
+    SECONDS_OF_US,
+    Bound,
+    Question,
+    Row,
+)
 
 NOBODY_SLOW, ECHO, HANDSHAKE = "nobody slow", "bare httptools echo", "handshake only"
-FEW = ("--connections", "500")
 
 
 def _at_least(limit: float) -> Bound:
@@ -303,84 +314,7 @@ QUESTIONS: tuple[Question, ...] = (
         quick=("--connections", "100", "--messages", "100"),
         connections=1_000,
     ),
-    Question(
-        "burst",
-        "1,000 clients subscribe with recovery during 5,000 publications a second",
-        (
-            Row(
-                "1,000 clients subscribe with recovery during 5,000 publications/s: deliveries/s, nothing lost",
-                "deliveries_per_s",
-            ),
-        ),
-        rounds=3,
-        seconds=5,
-        quick=("--connections", "200", "--publications", "2000"),
-        connections=1_000,
-    ),
-    Question(
-        "deflate",
-        "permessage-deflate for 10,000 subscribers",
-        (
-            Row(
-                "1,000 bytes to 10,000 who agreed on permessage-deflate: server CPU a delivery",
-                "cpu_us_per_delivery",
-                MICROSECONDS,
-                "plain_cpu_us_per_delivery",
-                "cpu_ratio",
-                "without",
-            ),
-            Row("the same: bytes", "bytes_per_delivery", COUNT, "plain_bytes_per_delivery", "", "without"),
-        ),
-        rounds=2,
-        seconds=22,
-        quick=FEW,
-        connections=10_000,
-    ),
-    Question(
-        "delta",
-        "a patch between two JSON documents",
-        (
-            Row(
-                "a patch between documents of 5 KiB",
-                "us_5k",
-                MICROSECONDS,
-                "model_us_5k",
-                "",
-                "plain Python",
-            ),
-        ),
-        rounds=3,
-        seconds=2,
-        quick=("--seconds", "0.1"),
-    ),
-    Question(
-        "positions",
-        "a publication before its sends, with 10 and with 10,000 positioned subscribers",
-        (
-            Row(
-                "a publication before its sends: 10,000 positioned subscribers against 10",
-                "many_to_few",
-                TIMES,
-            ),
-        ),
-        seconds=30,
-        quick=("--many", "500", "--turns", "5"),
-        connections=10_000,
-    ),
-    Question(
-        "metrics",
-        "what counting costs",
-        (
-            Row(
-                "one broadcast to 10,000 with its counting, before the sends",
-                "broadcast_10000_ns",
-                Unit("ns"),
-            ),
-            Row("one scrape of all metrics", "scrape_ms", MILLISECONDS),
-        ),
-        rounds=2,
-        seconds=8,
-    ),
+    *PARTS,
     Question(
         "100000-connections",
         "100,000 connections on one node of six workers",

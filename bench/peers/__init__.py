@@ -1,6 +1,6 @@
 """Other servers that fan out a text to plain WebSocket clients, measured as centrifast is: their rows."""
 
-from bench._row import Question, Row, Unit
+from bench._row import FEW, KIB, MICROSECONDS, Question, Row
 
 TITLES = {
     "nchan": "nginx with nchan",
@@ -23,20 +23,20 @@ def _question(name: str, title: str) -> Question:
             Row(
                 f"{title}: server CPU a delivery",
                 "cpu_us_per_delivery",
-                Unit("µs"),
+                MICROSECONDS,
                 "floor_cpu_us_per_delivery",
                 "cpu_ratio",
             ),
             Row(
                 f"{title}: memory of an idle client",
                 "rss_kib_per_connection",
-                Unit("KiB"),
+                KIB,
                 "floor_rss_kib_per_connection",
             ),
             Row(
                 f"{title}: CPU of a handshake",
                 "cpu_us_per_handshake",
-                Unit("µs"),
+                MICROSECONDS,
                 "floor_cpu_us_per_handshake",
                 "handshake_ratio",
             ),
@@ -45,7 +45,7 @@ def _question(name: str, title: str) -> Question:
         options=(name,),
         rounds=3,
         seconds=20,
-        quick=("--connections", "500"),
+        quick=FEW,
         connections=10_000,
         runs="peers",
     )
