@@ -224,6 +224,7 @@ class Collector:
             (registry.LOOP_LAG, [Row(distribution(self._metrics.loop_lag))]),
             (registry.OUTBOX_BYTES, [Row(self._drain.outbox_bytes)]),
             (registry.DRAIN_LENGTH, [Row(self._drain.length)]),
+            (registry.CONTROL_IGNORED, [Row(self._metrics.control_ignored.value)]),
         ]
 
     def _traffic_of_all(self) -> list[int]:

@@ -115,6 +115,7 @@ class Metrics:
         self.suppressed = Vector((IDEMPOTENCY, VERSION))
         self.pub_sub_errors = Vector(PUB_SUB_ERRORS)
         self.pub_sub_dropped = Vector(PUB_SUB_TYPES)
+        self.control_ignored = Tally()
         self.api_calls = {HTTP: Durations()}
         self.api_errors = Vector(None, None, _API_ERRORS)
         self.loop_lag = Histogram(COMMAND_BOUNDS, windowed=True)

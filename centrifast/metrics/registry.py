@@ -225,6 +225,9 @@ LOOP_LAG = Family(
 )
 OUTBOX_BYTES = Family("centrifugo_outbox_bytes", G, "Bytes that wait for single clients.")
 DRAIN_LENGTH = Family("centrifugo_drain_length", G, "Clients and channels due to be written to.")
+CONTROL_IGNORED = Family(
+    "centrifugo_control_ignored_count", C, "Messages of other nodes that mean nothing to this one."
+)
 
 # ------------------------------------------------------------------- process
 

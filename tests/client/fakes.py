@@ -301,9 +301,10 @@ class Server:
         presence: PresenceManager | None = None,
         controller: Controller | None = None,
         siblings: Siblings | None = None,
+        clock: FakeClock | None = None,
     ) -> None:
         self.config = config_ or config()
-        self.clock = FakeClock(NOW)
+        self.clock = clock or FakeClock(NOW)
         self.turns = Turns()
         self.drain = Drain(self.turns.call_soon, self.config.client.queue_max_size)
         self.wheel = TimingWheel(time.monotonic())

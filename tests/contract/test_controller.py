@@ -28,6 +28,7 @@ from centrifast.calls import (
 )
 from centrifast.engine.contract import Controller
 from centrifast.engine.host import EngineHost
+from centrifast.engine.redis.contract import Shard
 from centrifast.engine.shared import EngineLink
 from centrifast.engine.shared_control import SharedController
 from centrifast.errors import ClientError
@@ -35,7 +36,11 @@ from centrifast.metrics.metrics import Metrics
 from centrifast.metrics.snapshot import NodeStats, SlowClient
 from centrifast.model import NO_METRICS, NodeInfo, StreamPosition
 from centrifast.model import Metrics as Reported
+from tests.contract.servers import Servers
 from tests.engine.linked import join, memory_engine
+from tests.engine.redis.bus import Bus, BusShard
+from tests.engine.redis.nodes import RedisNodes
+from tests.engine.redis.shards import shard_at
 from tests.fakes import FakeClock
 
 T_co = TypeVar("T_co", covariant=True)
@@ -149,8 +154,32 @@ class LinkedControllers:
         link.abort()
 
 
-Kind = Callable[[Sequence[RecordingNode]], Cluster]
-KINDS: dict[str, Kind] = {"shared": LinkedControllers}
+def over_buses(nodes: Sequence[RecordingNode], _: pytest.FixtureRequest) -> Cluster:
+    buses = [Bus(), Bus()]
+
+    async def shards() -> Sequence[Shard]:
+        return [BusShard(bus) for bus in buses]
+
+    return RedisNodes(nodes, shards)
+
+
+def over_redis(nodes: Sequence[RecordingNode], request: pytest.FixtureRequest) -> Cluster:
+    servers: Servers = request.getfixturevalue("servers")
+
+    async def shards() -> Sequence[Shard]:
+        shard = shard_at(servers.first)
+        await shard.start()
+        return [shard]
+
+    return RedisNodes(nodes, shards)
+
+
+Kind = Callable[[Sequence[RecordingNode], pytest.FixtureRequest], Cluster]
+KINDS: dict[str, Kind] = {
+    "shared": lambda nodes, _: LinkedControllers(nodes),
+    "buses": over_buses,
+    "redis": over_redis,
+}
 
 Test = Callable[[Cluster, list[RecordingNode]], Coroutine[Any, Any, None]]
 Run = Callable[..., None]
@@ -167,7 +196,7 @@ def run(request: pytest.FixtureRequest) -> Run:
                 RecordingNode("two", {"a": 2, "b": 1}),
                 RecordingNode("three", {"c": 1}),
             ]
-            async with request.param(given) as cluster:
+            async with request.param(given, request) as cluster:
                 await test(cluster, given)
 
         asyncio.run(main())
