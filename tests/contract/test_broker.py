@@ -165,6 +165,7 @@ KINDS: dict[str, Kind] = {
     "shared": shared_broker,
     "redis": redis_broker(lambda servers: [servers.first]),
     "redis_lists": redis_broker(lambda servers: [servers.first], use_lists=True),
+    "valkey": redis_broker(lambda servers: [servers.valkey]),
     "redis_two_shards": redis_broker(lambda servers: [servers.first, servers.second]),
 }
 

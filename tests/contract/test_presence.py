@@ -65,11 +65,11 @@ def shared_presence(_: Servers) -> tuple[PresenceManager, Callable[[float], None
     return LinkedPresence(clock, TTL), clock.advance
 
 
-def redis_presence(stores_of: Callable[[Servers], Sequence[Store]], *, user_mapping: bool) -> Kind:
+def redis_presence(stores_of: Callable[[Servers], Sequence[Store]], **options: bool) -> Kind:
     def make(servers: Servers) -> tuple[PresenceManager, Callable[[float], None]]:
         clock = FakeClock()
         stores = stores_of(servers)
-        manager = OwnPresence(stores, clock, ttl=TTL, user_mapping=user_mapping)
+        manager = OwnPresence(stores, clock, ttl=TTL, **options)
         return manager, emptied(servers_of(stores), clock)
 
     return make
@@ -78,8 +78,9 @@ def redis_presence(stores_of: Callable[[Servers], Sequence[Store]], *, user_mapp
 KINDS: dict[str, Kind] = {
     "memory": memory_presence,
     "shared": shared_presence,
-    "redis": redis_presence(lambda servers: [servers.first], user_mapping=False),
+    "redis": redis_presence(lambda servers: [servers.first]),
     "redis_mapping": redis_presence(lambda servers: [servers.first], user_mapping=True),
+    "valkey_field_ttl": redis_presence(lambda servers: [servers.valkey], hash_field_ttl=True),
     "redis_two_shards": redis_presence(lambda servers: [servers.first, servers.second], user_mapping=True),
 }
 

@@ -108,9 +108,10 @@ class RedisBroker:
         await place.feed_of(channel).subscribe(place.keys.client + place.keys.name(channel), channel)
 
     async def unsubscribe(self, channel: str) -> None:
-        """See ``Broker.unsubscribe``."""
+        """See ``Broker.unsubscribe``; a name that could not be subscribed to is not subscribed."""
         place = self._place_of(channel)
-        await place.feed_of(channel).unsubscribe(place.keys.client + place.keys.name(channel))
+        if place.keys.can_name(channel):
+            await place.feed_of(channel).unsubscribe(place.keys.client + place.keys.name(channel))
 
     async def publish_join(self, channel: str, info: ClientInfo) -> None:
         """See ``Broker.publish_join``."""

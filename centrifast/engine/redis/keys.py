@@ -36,6 +36,10 @@ class Keys:
         """In which partition a channel's messages travel; 0 without partitions."""
         return shard_of(channel, self.partitions) if self.partitions else 0
 
+    def can_name(self, channel: str) -> bool:
+        """Whether ``name`` has an answer: in a cluster a channel must not begin with ``}``."""
+        return not self._is_cluster or bool(self.partitions) or channel[:1] not in ("", "}")
+
     def name(self, channel: str) -> bytes:
         """The end of every name that belongs to *channel*.
 
@@ -46,7 +50,7 @@ class Keys:
             return channel.encode()
         if self.partitions:
             return b"{%d}.%b" % (self.partition(channel), channel.encode())
-        if not channel or channel[0] == "}":
+        if not self.can_name(channel):
             raise ClientError(BAD_REQUEST)
         return b"{%b}" % channel.encode()
 

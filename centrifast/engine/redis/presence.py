@@ -64,7 +64,9 @@ class RedisPresence:
 
     async def remove(self, channel: str, client: str, user: str) -> None:
         """See ``PresenceManager.remove``; whose client it is, is known from the entry."""
-        await self._run(scripts.PRESENCE_REMOVE, channel, (client, int(self._user_mapping)))
+        keys, _ = self._place_of(channel)
+        if keys.can_name(channel):  # else it was not let in
+            await self._run(scripts.PRESENCE_REMOVE, channel, (client, int(self._user_mapping)))
 
     async def presence(self, channel: str) -> Mapping[str, ClientInfo]:
         """See ``PresenceManager.presence``; the caller owns the result. O(clients)."""
@@ -92,9 +94,12 @@ class RedisPresence:
     def _flags(self) -> tuple[int, int]:
         return int(self._user_mapping), int(self._hash_field_ttl)
 
-    async def _run(self, script: Script, channel: str, args: Sequence[bytes | str | int]) -> Reply:
+    def _place_of(self, channel: str) -> tuple[Keys, Shard]:
         number = shard_of(channel, len(self._keys))
-        keys, shard = self._keys[number], self._shards[number]
+        return self._keys[number], self._shards[number]
+
+    async def _run(self, script: Script, channel: str, args: Sequence[bytes | str | int]) -> Reply:
+        keys, shard = self._place_of(channel)
         name = keys.name(channel)
         names = [keys.presence_expire + name, keys.presence_data + name]
         if self._user_mapping:

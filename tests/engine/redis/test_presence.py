@@ -1,7 +1,7 @@
 """What only presence in Redis does; what every presence manager does is in ``tests/contract``."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from centrifast.engine.redis.codec import encode_info
 from centrifast.engine.redis.presence import RedisPresence
 from centrifast.errors import BAD_REQUEST, ClientError
 from centrifast.model import ClientInfo, PresenceStats
+from tests.contract.servers import valkey_program
 from tests.engine.redis.fakes import FakeShard
 from tests.engine.redis.shards import OwnPresence
 from tests.fakes import FakeClock
@@ -138,34 +139,60 @@ def test_server_without_lives_of_fields_is_refused_by_name_of_the_option(redis_s
         on(redis_server, test, hash_field_ttl=True)
 
 
-def test_server_with_lives_of_fields_keeps_no_ends_of_its_own() -> None:
-    async def run() -> None:
-        shard = FakeShard()
-        shard.reply = [[b"hexpire"]]
-        presence = RedisPresence(
-            [shard], "app", FakeClock(NOW), ttl=60, user_mapping=True, hash_field_ttl=True
-        )
-        await presence.start()
-        assert shard.asked.pop()[1] == (b"COMMAND", b"INFO", b"HEXPIRE")
-        await presence.add("news", ANN)
-        args = shard.asked.pop()[1][5:]
-        assert args == (60, NOW + 60, "a1", encode_info(ANN), "ann", 1, 1)
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[RedisServer]:
+    """A server that knows lives of fields."""
+    with RedisServer(program=valkey_program()) as server:
+        yield server
 
-    asyncio.run(run())
+
+def test_server_with_lives_of_fields_keeps_no_ends_beside_them(valkey: RedisServer) -> None:
+    async def test(presence: OwnPresence, _: FakeClock) -> None:
+        await presence.add("news", ANN)
+        valkey.command("HEXPIRE", "app.presence.data.news", 10, "FIELDS", 1, "a1")
+        for info in (ANN, BOB, ClientInfo("ann", "a2")):
+            await presence.add("news", info)
+        data, clients = b"app.presence.data.news", b"app.presence.user.clients.news"
+        assert sorted(valkey.command("KEYS", "*")) == [data, clients]
+        assert valkey.command("HTTL", data, "FIELDS", 2, "a1", "b1") == [pytest.approx(60, abs=1)] * 2
+        assert valkey.command("HTTL", clients, "FIELDS", 2, "ann", "bob") == [pytest.approx(60, abs=1)] * 2
+        assert valkey.command("HMGET", clients, "ann", "bob") == [b"2", b"1"]
+        assert await presence.stats("news") == PresenceStats(3, 2)
+        for info in (ANN, BOB, ClientInfo("ann", "a2")):
+            await presence.remove("news", info.client, info.user)
+        assert valkey.command("KEYS", "*") == []
+
+    on(valkey, test, user_mapping=True, hash_field_ttl=True)
+
+
+def test_clients_that_the_server_has_forgotten_are_not_counted(valkey: RedisServer) -> None:
+    async def test(presence: OwnPresence, _: FakeClock) -> None:
+        await presence.add("news", ANN)
+        await presence.add("news", BOB)
+        for key, field in (("data", "b1"), ("user.clients", "bob")):
+            valkey.command("HPEXPIRE", f"app.presence.{key}.news", 0, "FIELDS", 1, field)
+        assert await presence.presence("news") == {"a1": ANN}
+        assert await presence.stats("news") == PresenceStats(1, 1)
+        await presence.remove("news", "b1", "bob")
+        assert await presence.stats("news") == PresenceStats(1, 1)
+
+    on(valkey, test, user_mapping=True, hash_field_ttl=True)
 
 
 def test_channel_that_a_cluster_cannot_hold_is_refused() -> None:
     async def run() -> None:
-        presence = RedisPresence([FakeShard(is_cluster=True)], "app", FakeClock())
+        shard = FakeShard(is_cluster=True)
+        presence = RedisPresence([shard], "app", FakeClock())
         await presence.start()
         for call in (
             presence.add("}a", ANN),
-            presence.remove("}a", "a1", "ann"),
             presence.presence("}a"),
             presence.stats("}a"),
         ):
             with pytest.raises(ClientError) as caught:
                 await call
             assert caught.value.error is BAD_REQUEST
+        await presence.remove("}a", "a1", "ann")
+        assert shard.asked == []
 
     asyncio.run(run())
