@@ -37,6 +37,7 @@ class Behaviour:
     ignore_connections: int = 0  # so many handshakes are never answered
     refuse_channel: str = ""  # error 103 for it
     refuse_upgrade: bool = False
+    drop_upgrade: bool = False  # close the connection instead of an answer
     close_on_publish: bool = False  # close every subscriber with 3008 instead of delivering
     ping_first: bool = False  # a ping in the same frame as each publication
     publish_status: int = 200
@@ -156,6 +157,8 @@ class _Service:
         if self._behaviour.ignore_connections:
             self._behaviour.ignore_connections -= 1
             await reader.read()
+            return
+        if self._behaviour.drop_upgrade:
             return
         if self._behaviour.refuse_upgrade:
             writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")

@@ -94,6 +94,13 @@ def test_a_refused_upgrade_is_a_failed_connection() -> None:
     assert "503" in next(iter(report.reasons))
 
 
+def test_a_connection_that_ends_before_the_answer_is_a_failed_one_at_once() -> None:
+    with running(Behaviour(drop_upgrade=True)) as server:
+        report = execute(server, BASE)
+    assert report.failed == 6
+    assert report.reasons == {"connection lost": 6}  # not: no answer within 10 s
+
+
 def test_a_closed_connection_is_told_with_code_and_reason() -> None:
     with running(Behaviour(close_on_publish=True)) as server:
         report = execute(server, replace(BASE, messages=1))

@@ -247,7 +247,8 @@ class Worker:
                     max_frame_size=MAX_FRAME_SIZE,
                     use_aiofastnet=False,
                 )
-                reason = await ready
+                # picows takes a connection that ends before the answer for one that was made, and tells nobody.
+                reason = await ready if transport.response is not None else "connection lost"
         except TimeoutError:
             self._shard.add(Counter.TIMEOUTS)
             reason = f"no answer within {self._settings.connect_timeout:g} s"
