@@ -3,10 +3,14 @@
 Most commands and API calls never wait (memory engine, no proxy), and a task costs more than they do. Python 3.12 has
 ``asyncio.Task(eager_start=True)`` for this; 3.11 has nothing. Until its first suspension the coroutine runs outside
 any task, so it must not use ``asyncio.timeout`` before it has waited for something.
+
+Between workers and their supervisor every publication waits, but only for a ``Reply``. For that a task costs too much
+as well, so ``run`` makes none: the coroutine goes on inside ``Reply.give``. It becomes a task when it waits for
+anything else, and until then ``asyncio.timeout`` is out of reach for it.
 """
 
 import asyncio
-from collections.abc import Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -58,6 +62,111 @@ def start(coroutine: Coroutine[Any, Any, T]) -> "T | asyncio.Task[T]":
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     return asyncio.get_running_loop().create_task(_Started(coroutine, waits_for))
+
+
+class Reply(asyncio.Future[T]):
+    """A future whose one waiter, if ``run`` has it, goes on while the reply is given and not in a later turn."""
+
+    waiter: "Running[Any] | None" = None
+
+    def give(self, value: T) -> None:
+        """Answer, unless nobody waits any more."""
+        if not self.done():
+            self.set_result(value)
+            if self.waiter is not None:
+                self.waiter.go_on()
+
+    def fail(self, error: Exception) -> None:
+        """Answer with what is raised to the waiter, unless nobody waits any more."""
+        if not self.done():
+            self.set_exception(error)
+            if self.waiter is not None:
+                self.waiter.go_on()
+
+
+class Running(asyncio.Future[T]):
+    """A coroutine that waits; the result is the coroutine's. Cancelling it cancels what it waits for, as with a task.
+
+    *on_end* is called at once when it has ended, before any callback of the future.
+    """
+
+    __slots__ = ("_coroutine", "_on_end", "_to_cancel", "_waits_for")
+
+    def __init__(
+        self,
+        coroutine: Coroutine[Any, Any, T],
+        waits_for: Any,
+        on_end: "Callable[[Running[T]], None]",
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(loop=loop)
+        self._coroutine = coroutine
+        self._on_end = on_end
+        self._to_cancel = False  # as soon as it waits again
+        self._wait_for(waits_for)
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Have the coroutine see ``CancelledError`` in one of the next turns. False if it has ended."""
+        if self.done():
+            return False
+        waits_for = self._waits_for
+        if waits_for.cancel(msg):
+            if isinstance(waits_for, Reply):
+                self.get_loop().call_soon(self.go_on)
+        elif not waits_for.cancelled():  # it has come: the coroutine itself is running, and cancels itself
+            self._to_cancel = True
+        return True
+
+    def go_on(self) -> None:
+        """Run on: what the coroutine waits for is there."""
+        try:
+            waits_for = self._coroutine.send(None)
+        except StopIteration as stop:
+            self.set_result(stop.value)
+        except asyncio.CancelledError:
+            super().cancel()
+        except Exception as failure:  # noqa: BLE001 - whoever asks for the result gets it
+            self.set_exception(failure)
+        else:
+            self._wait_for(waits_for)
+            return
+        self._on_end(self)
+
+    def _wait_for(self, waits_for: Any) -> None:
+        if isinstance(waits_for, Reply):
+            waits_for._asyncio_future_blocking = False  # as a task does with what it waits for
+            waits_for.waiter = self
+        else:
+            waits_for = self.get_loop().create_task(_Started(self._coroutine, waits_for))
+            waits_for.add_done_callback(self._on_task_done)
+        self._waits_for = waits_for
+        if self._to_cancel:
+            self._to_cancel = False
+            self.cancel()
+
+    def _on_task_done(self, task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            super().cancel()
+        elif (failure := task.exception()) is not None:
+            self.set_exception(failure)
+        else:
+            self.set_result(task.result())
+        self._on_end(self)
+
+
+def run(coroutine: Coroutine[Any, Any, T], on_end: Callable[[Running[T]], None]) -> T | Running[T]:
+    """Run *coroutine* as ``start`` does; if it has to wait, *on_end* is called when it has ended.
+
+    Returns its result, or what stands for the rest of it, which the caller owns.
+    """
+    try:
+        waits_for = coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    loop = (
+        asyncio.get_running_loop() if waits_for is None else waits_for.get_loop()
+    )  # it asks the system: 0.3 µs
+    return Running(coroutine, waits_for, on_end, loop)
 
 
 async def all_of(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:

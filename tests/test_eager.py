@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from centrifast.eager import all_of, start
+from centrifast.eager import Reply, Running, all_of, start
+from centrifast.eager import run as run_on
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -215,6 +216,201 @@ def test_what_a_task_runs_can_be_closed_and_not_be_awaited() -> None:
             await task
         running.close()
         assert closed == [True]
+
+    run(main())
+
+
+# ------------------------------------------------------------- without a task
+
+
+def reply() -> Reply[int]:
+    return Reply(loop=asyncio.get_running_loop())
+
+
+class Ends(list[Running[Any]]):
+    """Notes what has ended, each at once."""
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Running[Any]:
+        running = run_on(coroutine, self.append)
+        assert isinstance(running, Running)
+        assert not running.done()
+        return running
+
+
+def test_without_a_task_what_never_waits_is_its_result() -> None:
+    ends = Ends()
+    assert run_on(returning(5), ends.append) == 5
+    with pytest.raises(ValueError, match="at once"):
+        run_on(failing(), ends.append)
+    assert ends == []
+
+
+def test_who_waits_for_a_reply_goes_on_while_it_is_given() -> None:
+    async def main() -> None:
+        first, second = reply(), reply()
+        ends = Ends()
+
+        async def adding() -> int:
+            return await first + await second
+
+        running = ends.run(adding())
+        first.give(1)
+        assert ends == []
+        second.give(2)
+        assert ends == [running]
+        assert running.result() == await running == 3
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run(main())
+
+
+def test_a_reply_that_fails_is_raised_to_its_waiter() -> None:
+    async def main() -> None:
+        ends = Ends()
+
+        async def catching(reply: Reply[int]) -> str:
+            try:
+                await reply
+            except OSError as error:
+                return str(error)
+            return "no failure"
+
+        async def passing_on(reply: Reply[int]) -> int:
+            return await reply
+
+        caught, raised = reply(), reply()
+        ends.run(catching(caught))
+        ends.run(passing_on(raised))
+        caught.fail(OSError("gone"))
+        raised.fail(OSError("away"))
+        assert ends[0].result() == "gone"
+        with pytest.raises(OSError, match="away"):
+            ends[1].result()
+
+    run(main())
+
+
+@pytest.mark.parametrize("reply_first", [False, True])
+def test_who_waits_for_anything_else_goes_on_as_a_task(reply_first: bool) -> None:
+    async def main() -> None:
+        ends = Ends()
+        first, last = reply(), reply()
+
+        async def waiting() -> int:
+            total = await first if reply_first else 1
+            await asyncio.sleep(0)
+            async with asyncio.timeout(1000):
+                return total + await last
+
+        running = ends.run(waiting())
+        first.give(1)
+        await asyncio.sleep(0)
+        last.give(2)
+        assert await running == 3
+        assert ends == [running]
+
+    run(main())
+
+
+def test_a_failure_of_the_task_is_the_failure_of_the_whole() -> None:
+    async def main() -> None:
+        ends = Ends()
+
+        async def waiting() -> None:
+            await asyncio.sleep(0)
+            raise ValueError("later")
+
+        running = ends.run(waiting())
+        with pytest.raises(ValueError, match="later"):
+            await running
+        assert ends == [running]
+
+    run(main())
+
+
+@pytest.mark.parametrize("as_task", [False, True])
+def test_cancelling_what_runs_cancels_what_it_waits_for(as_task: bool) -> None:
+    async def main() -> None:
+        ends = Ends()
+        waited = reply()
+
+        async def waiting() -> None:
+            if as_task:
+                await asyncio.sleep(0)
+            await waited
+
+        running = ends.run(waiting())
+        for _ in range(2):
+            await asyncio.sleep(0)
+        assert running.cancel()
+        assert running.cancel()
+        assert ends == []
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert ends == [running]
+        assert waited.cancelled()
+        assert not running.cancel()
+        waited.give(1)
+        waited.fail(OSError())
+
+    run(main())
+
+
+def test_what_runs_may_refuse_its_cancellation() -> None:
+    async def main() -> None:
+        first, second = reply(), reply()
+
+        async def stubborn() -> int:
+            try:
+                return await first
+            except asyncio.CancelledError:
+                return await second
+
+        running = Ends().run(stubborn())
+        running.cancel()
+        running.cancel()  # before the first took effect: still one
+        await asyncio.sleep(0)
+        second.give(2)
+        assert running.result() == 2
+
+    run(main())
+
+
+@pytest.mark.parametrize("as_task", [False, True])
+def test_what_cancels_itself_is_cancelled_when_it_waits_again(as_task: bool) -> None:
+    async def main() -> None:
+        ends = Ends()
+        first, second = reply(), reply()
+
+        async def giving_up() -> None:
+            await first
+            running.cancel()
+            await (asyncio.sleep(0) if as_task else second)
+
+        running = ends.run(giving_up())
+        first.give(1)
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert ends == [running]
+
+    run(main())
+
+
+def test_a_task_may_wait_for_a_reply_as_for_any_future() -> None:
+    async def main() -> None:
+        given, cancelled = reply(), reply()
+
+        async def wait(reply: Reply[int]) -> int:
+            return await reply
+
+        tasks = [asyncio.create_task(wait(reply)) for reply in (given, cancelled)]
+        await asyncio.sleep(0)
+        given.give(1)
+        tasks[1].cancel()
+        assert await tasks[0] == 1
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[1]
+        assert cancelled.cancelled()
 
     run(main())
 
