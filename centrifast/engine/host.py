@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from centrifast import log
-from centrifast.engine.contract import Engine
+from centrifast.engine.contract import PUBLISHED, Engine
 from centrifast.engine.link import Link
 from centrifast.engine.messages import (
     AddPresence,
@@ -38,7 +38,7 @@ from centrifast.engine.messages import (
     Refused,
     RemoveHistory,
     RemovePresence,
-    Request,
+    Said,
     StatsRead,
     Subscribe,
     Unsubscribe,
@@ -114,17 +114,12 @@ class EngineHost:
         if worker is None:
             return
         said = decode_said(message)
-        if isinstance(said, CallAnswered):
-            self._answered(said.id, link, said.data)
-            return
-        if isinstance(said, Call):
-            self._call(link, said)
-            return
         try:
             answer = self._carry_out(worker, said)
         except ClientError as refused:
             answer = Refused(said.id, refused.error.code)
-        link.send(encode(answer))
+        if answer is not None:
+            link.send(encode(answer))
 
     def on_crowded(self, link: Link, is_crowded: bool) -> None:
         """Read from nobody while somebody does not keep up."""
@@ -188,11 +183,15 @@ class EngineHost:
             for link in links:
                 link.send(message)
 
-    def _carry_out(self, worker: _Worker, request: Request) -> Answer:
-        """Raises ClientError."""
-        match request:
+    def _carry_out(self, worker: _Worker, said: Said) -> Answer | None:
+        """Do what a worker says; the answer, if there is one by now. What comes most often stands first.
+
+        Raises ClientError.
+        """
+        match said:
             case Publish(number, channel, data, options):
-                return Published(number, at_once(self._broker.publish(channel, data, options)))
+                result = at_once(self._broker.publish(channel, data, options))
+                return Done(number) if result is PUBLISHED else Published(number, result)
             case Subscribe(_, channel):
                 self._subscribe(worker, channel)
             case Unsubscribe(_, channel):
@@ -217,7 +216,13 @@ class EngineHost:
                 return PresenceRead(number, at_once(self._presence.presence(channel)))
             case ReadStats(number, channel):
                 return StatsRead(number, at_once(self._presence.stats(channel)))
-        return Done(request.id)
+            case Call():
+                self._call(worker.link, said)
+                return None
+            case CallAnswered(number, answer):
+                self._answered(number, worker.link, answer)
+                return None
+        return Done(said.id)
 
     def _call(self, caller: Link, request: Call) -> None:
         """Ask all others; who has to wait for nobody is answered at once."""

@@ -6,6 +6,7 @@ the owner is told, and a peer that does not read at all costs no more than ``LIN
 """
 
 import asyncio
+import struct
 from collections.abc import Callable
 from typing import Protocol, cast
 
@@ -15,7 +16,8 @@ from centrifast.limits import LINK_MESSAGE_SIZE, LINK_QUEUE_SIZE, MIB
 HIGH_WATER = 4 * MIB
 """Bytes waiting to be written from which on the other links should pause."""
 
-_PREFIX = 4
+_SIZE = struct.Struct("<I")
+_PREFIX = _SIZE.size
 
 
 class LinkOwner(Protocol):
@@ -40,7 +42,7 @@ class Link(asyncio.Protocol):
         self._owner = owner
         self._received = bytearray()
         self._out: list[bytes] = []
-        self._queued = 0
+        self._room = 0  # bytes that may still be sent in this turn
         self.is_open = False
         self._schedule: Callable[[Callable[[], None]], object] = asyncio.get_running_loop().call_soon
 
@@ -48,12 +50,14 @@ class Link(asyncio.Protocol):
         """Queue a message; it leaves at the end of this turn of the loop."""
         if not self.is_open:
             return
-        if not self._out:
+        out, size = self._out, len(message)
+        if not out:
             self._schedule(self._flush)
-        self._out.append(len(message).to_bytes(_PREFIX, "little"))
-        self._out.append(message)
-        self._queued += _PREFIX + len(message)
-        if self._queued + self._transport.get_write_buffer_size() > LINK_QUEUE_SIZE:
+            self._room = LINK_QUEUE_SIZE - self._transport.get_write_buffer_size()
+        out.append(_SIZE.pack(size))
+        out.append(message)
+        self._room -= _PREFIX + size
+        if self._room < 0:
             log.error("a worker link is given up: its peer does not read", limit=LINK_QUEUE_SIZE)
             self.abort()
 
@@ -86,21 +90,27 @@ class Link(asyncio.Protocol):
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:
-        received = self._received
-        received += data
-        start = 0
-        while len(received) - start >= _PREFIX:
-            size = int.from_bytes(received[start : start + _PREFIX], "little")
+        begun = self._received
+        received: bytes | bytearray = data
+        if begun:
+            begun += data
+            received = begun
+        start, length = 0, len(received)
+        while length - start >= _PREFIX:
+            (size,) = _SIZE.unpack_from(received, start)
             if size > LINK_MESSAGE_SIZE:
                 log.error("a worker link is given up: a message is too large", size=size)
                 self.abort()
                 return
             end = start + _PREFIX + size
-            if len(received) < end:
+            if length < end:
                 break
             self._owner.on_message(self, bytes(received[start + _PREFIX : end]))
             start = end
-        del received[:start]
+        if begun:
+            del begun[:start]
+        elif start < length:
+            begun += data[start:]
 
     def pause_writing(self) -> None:
         self._owner.on_crowded(self, True)
@@ -116,6 +126,6 @@ class Link(asyncio.Protocol):
     # -------------------------------------------------------------- inside
 
     def _flush(self) -> None:
-        out, self._out, self._queued = self._out, [], 0
+        out, self._out = self._out, []
         if out and self.is_open:
             self._transport.write(b"".join(out))

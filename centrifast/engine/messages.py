@@ -146,7 +146,7 @@ class Done(Message, frozen=True, tag=21):
 
 
 class Published(Message, frozen=True, tag=22):
-    """Answer to ``Publish``."""
+    """Answer to ``Publish``, unless the result is the usual one, ``PUBLISHED``: then it is ``Done``."""
 
     id: int
     result: PublishResult
@@ -187,7 +187,11 @@ class Called(Message, frozen=True, tag=27):
     answers: Sequence[bytes]
 
 
-class OnPublication(Message, frozen=True, tag=31):
+class Event(Message, frozen=True):
+    """What no request asked for."""
+
+
+class OnPublication(Event, frozen=True, tag=31):
     """``BrokerEvents.on_publication``."""
 
     channel: str
@@ -196,21 +200,21 @@ class OnPublication(Message, frozen=True, tag=31):
     previous: Publication | None
 
 
-class OnJoin(Message, frozen=True, tag=32):
+class OnJoin(Event, frozen=True, tag=32):
     """``BrokerEvents.on_join``."""
 
     channel: str
     info: ClientInfo
 
 
-class OnLeave(Message, frozen=True, tag=33):
+class OnLeave(Event, frozen=True, tag=33):
     """``BrokerEvents.on_leave``."""
 
     channel: str
     info: ClientInfo
 
 
-class OnCall(Message, frozen=True, tag=34):
+class OnCall(Event, frozen=True, tag=34):
     """``NodeCalls.on_call``; *id* is the supervisor's."""
 
     id: int
@@ -219,8 +223,7 @@ class OnCall(Message, frozen=True, tag=34):
 
 
 Answer = Done | Published | HistoryRead | PresenceRead | StatsRead | Refused | Called
-Event = OnPublication | OnJoin | OnLeave | OnCall
-Told = Answer | Event
+Told = Answer | OnPublication | OnJoin | OnLeave | OnCall
 
 encode = msgspec.msgpack.Encoder().encode
 decode_said = msgspec.msgpack.Decoder(Said).decode

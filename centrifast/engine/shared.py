@@ -6,11 +6,13 @@ effect as it was done. An event that a request caused is delivered before the re
 
 import asyncio
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 from typing import Any, Protocol
 
 from centrifast import eager
 from centrifast.clock import Clock, TimerHandle
 from centrifast.engine.contract import (
+    PUBLISHED,
     BrokerEvents,
     History,
     HistoryFilter,
@@ -22,6 +24,8 @@ from centrifast.engine.link import Link
 from centrifast.engine.messages import (
     AddPresence,
     CallAnswered,
+    Done,
+    Event,
     HistoryRead,
     OnCall,
     OnJoin,
@@ -62,8 +66,27 @@ class RawCalls(Protocol):
         """The answer, None if there is none. Raises nothing."""
 
 
+class _Answer(eager.Reply[Any]):
+    """What a request waits for until *deadline*; one that is cancelled takes itself out of those that *wait*."""
+
+    def __init__(
+        self, number: int, deadline: float, waiting: "dict[int, _Answer]", loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(loop=loop)
+        self.deadline = deadline
+        self.number = number
+        self._waiting = waiting
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Forget the request, too."""
+        self._waiting.pop(self.number, None)
+        return super().cancel(msg)
+
+
 class EngineLink:
     """The connection to the supervisor, which both halves of the engine use. *on_lost*: the supervisor is gone."""
+
+    _loop: asyncio.AbstractEventLoop
 
     def __init__(self, clock: Clock, on_lost: Callable[[], None]) -> None:
         self._clock = clock
@@ -73,11 +96,12 @@ class EngineLink:
         self._running: set[asyncio.Task[None]] = set()  # calls of other workers
         self._link: Link | None = None
         self._number = 0
-        self._waiting: dict[int, tuple[asyncio.Future[Any], float]] = {}  # in the order of their deadlines
+        self._waiting: dict[int, _Answer] = {}  # in the order of their deadlines
         self._timer: TimerHandle | None = None
 
     def protocol(self) -> Link:
         """Make the protocol of the socket to the supervisor."""
+        self._loop = asyncio.get_running_loop()
         self._link = Link(self)
         return self._link
 
@@ -89,8 +113,8 @@ class EngineLink:
         """Have *calls* carry out what other workers ask for from here on."""
         self._calls = calls
 
-    async def ask(self, make: Callable[[int], Request]) -> Any:
-        """Send a request, given its number, and wait for the answer.
+    def ask(self, make: Callable[[int], Request]) -> eager.Reply[Any]:
+        """Send a request, given its number; the answer is to be awaited.
 
         Raises ``ConnectionError`` when the supervisor is gone or too many requests wait, ``TimeoutError``, and
         ``ClientError`` when it was refused.
@@ -100,16 +124,13 @@ class EngineLink:
         if len(self._waiting) >= ENGINE_REQUESTS:
             raise ConnectionError(f"{ENGINE_REQUESTS} requests to the engine wait already")
         self._number += 1
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         number = self._number
-        self._waiting[number] = answer, self._clock.monotonic() + ENGINE_TIMEOUT
+        deadline = self._clock.monotonic() + ENGINE_TIMEOUT
+        answer = self._waiting[number] = _Answer(number, deadline, self._waiting, self._loop)
         if self._timer is None:
             self._timer = self._clock.call_later(_SWEEP, self._sweep)
         self._link.send(encode(make(number)))
-        try:
-            return await answer
-        finally:
-            self._waiting.pop(number, None)
+        return answer
 
     def close(self) -> None:
         """Let go of the supervisor; no event follows."""
@@ -126,6 +147,18 @@ class EngineLink:
     def on_message(self, link: Link, message: bytes) -> None:
         """An answer wakes who waits for it; an event is delivered at once."""
         told = decode_told(message)
+        if isinstance(told, Event):
+            self._on_event(told)
+            return
+        answer = self._waiting.pop(told.id, None)
+        if answer is None:
+            return
+        if isinstance(told, Refused):
+            answer.fail(ClientError(_ERRORS.get(told.code, INTERNAL)))
+        else:
+            answer.give(told)
+
+    def _on_event(self, told: Event) -> None:
         if isinstance(told, OnPublication):
             if self._events is not None:
                 self._events.on_publication(told.channel, told.publication, told.position, told.previous)
@@ -140,23 +173,15 @@ class EngineLink:
             if task is not None:
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
-        else:
-            waiting = self._waiting.get(told.id)
-            if waiting is None or waiting[0].done():
-                return
-            if isinstance(told, Refused):
-                waiting[0].set_exception(ClientError(_ERRORS.get(told.code, INTERNAL)))
-            else:
-                waiting[0].set_result(told)
 
     def on_crowded(self, link: Link, is_crowded: bool) -> None:
         """Those who ask wait for their answers anyway."""
 
     def on_lost(self, link: Link) -> None:
         """Nobody is answered any more."""
+        known, self._link = self._link, None  # first: those who are told may ask again
         self._end_requests()
-        if self._link is not None:
-            self._link = None
+        if known is not None:
             self._on_lost()
 
     # -------------------------------------------------------------- inside
@@ -170,20 +195,17 @@ class EngineLink:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for answer, _ in self._waiting.values():
-            if not answer.done():
-                answer.set_exception(ConnectionError("the supervisor is gone"))
+        waiting = tuple(self._waiting.values())
+        self._waiting.clear()
+        for answer in waiting:
+            answer.fail(ConnectionError("the supervisor is gone"))
 
     def _sweep(self) -> None:
         self._timer = None
         now = self._clock.monotonic()
-        for answer, deadline in self._waiting.values():
-            if deadline > now:
-                break
-            if not answer.done():
-                answer.set_exception(
-                    TimeoutError(f"the supervisor has not answered for {ENGINE_TIMEOUT:g} s")
-                )
+        for answer in list(takewhile(lambda answer: answer.deadline <= now, self._waiting.values())):
+            self._waiting.pop(answer.number, None)
+            answer.fail(TimeoutError(f"the supervisor has not answered for {ENGINE_TIMEOUT:g} s"))
         if self._waiting:
             self._timer = self._clock.call_later(_SWEEP, self._sweep)
 
@@ -212,8 +234,10 @@ class SharedBroker:
 
     async def publish(self, channel: str, data: bytes, options: PublishOptions) -> PublishResult:
         """See ``Broker.publish``."""
-        answer: Published = await self._link.ask(lambda number: Publish(number, channel, data, options))
-        return answer.result
+        answer: Done | Published = await self._link.ask(
+            lambda number: Publish(number, channel, data, options)
+        )
+        return PUBLISHED if isinstance(answer, Done) else answer.result
 
     async def publish_join(self, channel: str, info: ClientInfo) -> None:
         """See ``Broker.publish_join``."""

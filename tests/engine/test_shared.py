@@ -3,18 +3,22 @@
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from centrifast import eager
 from centrifast.engine import shared
 from centrifast.engine.contract import HistoryFilter, HistoryOptions, PublishOptions
+from centrifast.engine.messages import Done, OnPublication, encode
 from centrifast.engine.shared import EngineLink, SharedBroker, SharedPresence
 from centrifast.errors import UNRECOVERABLE_POSITION, ClientError
 from centrifast.limits import ENGINE_TIMEOUT
-from centrifast.model import StreamPosition
+from centrifast.model import NO_POSITION, Publication, StreamPosition
 from tests.contract.test_broker import Recorder
 from tests.engine.linked import LinkedBroker
+from tests.engine.test_link import framed
 from tests.fakes import FakeClock
 
 
@@ -79,6 +83,46 @@ def test_a_supervisor_that_is_gone_fails_what_waits_and_what_comes() -> None:
         await silent.lost.wait()
         with pytest.raises(ConnectionError):
             await silent.presence.stats("news")
+
+    run(test)
+
+
+def test_who_asks_again_when_it_hears_of_the_loss_is_told_as_well() -> None:
+    async def test(silent: Silent) -> None:
+        async def insisting() -> None:
+            with suppress(ConnectionError):
+                await silent.broker.subscribe("news")
+            await silent.broker.subscribe("news")
+
+        ended: list[eager.Running[None]] = []
+        eager.run(insisting(), ended.append)
+        silent.peer.close()
+        await silent.lost.wait()
+        with pytest.raises(ConnectionError):
+            ended[0].result()
+        assert silent.link._waiting == {}
+        assert silent.clock.timers == 0
+
+    run(test)
+
+
+def test_what_was_told_before_and_behind_an_answer_takes_effect_in_that_order() -> None:
+    async def test(silent: Silent) -> None:
+        events = Recorder()
+        await silent.broker.start(events)
+        seen: list[int] = []
+
+        async def publish() -> None:
+            await silent.broker.publish("news", b"1", PublishOptions())
+            seen.append(len(events.publications))
+
+        assert isinstance(eager.run(publish(), lambda _: None), eager.Running)
+        event = encode(OnPublication("news", Publication(b"1"), NO_POSITION, None))
+        link = silent.link._link
+        assert link is not None
+        link.data_received(framed(event, encode(Done(1)), event))
+        assert seen == [1]
+        assert len(events.publications) == 2
 
     run(test)
 
