@@ -209,7 +209,7 @@ class RequestParser:
     @property
     def is_idle(self) -> bool:
         """Whether no part of a request has arrived."""
-        return self._current is None and not self.buffered
+        return self._current is None and self._position == len(self._buffer)
 
     @property
     def reads_body(self) -> bool:

@@ -62,7 +62,7 @@ class FrontDoor:
         self.date = b""
         self.draining = False
         self.connections: set[HttpConnection] = set()
-        self.handlers: set[asyncio.Task[Response]] = set()
+        self.handlers: set[asyncio.Future[Response]] = set()
         self._clock = clock
         self._sweep_timer: TimerHandle | None = None
         self._refusals = Refusals()
@@ -86,8 +86,8 @@ class FrontDoor:
         for transport in self._refusals:
             transport.abort()
         handlers = list(self.handlers)
-        for task in handlers:
-            task.cancel()
+        for running in handlers:
+            running.cancel()
         await asyncio.gather(*handlers, return_exceptions=True)
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()

@@ -61,6 +61,7 @@ class HttpConnection(asyncio.Protocol):
         "_parser",
         "_partial",
         "_read_paused",
+        "_request",
         "_served",
         "_since",
         "_stream",
@@ -82,6 +83,7 @@ class HttpConnection(asyncio.Protocol):
         self._ending = False  # the last answer is written
         self._eof = False  # the peer sends no more
         self._discarding = False  # refused: what still arrives is thrown away
+        self._request: Request | None = None  # that a handler runs for
         self._read_paused = False
         self._write_paused = False
         self._stream: ResponseStream | None = None  # the answer that is being written while something happens
@@ -187,7 +189,7 @@ class HttpConnection(asyncio.Protocol):
         self._busy = False
         try:
             for _ in range(REQUESTS_PER_TURN):
-                request = parser.next()
+                request = None if parser.is_idle else parser.next()
                 if request is None:
                     break
                 self._serve(request)
@@ -233,7 +235,7 @@ class HttpConnection(asyncio.Protocol):
     def _handle(self, request: Request, route: Route) -> None:
         assert route.handler is not None
         try:
-            outcome = eager.start(route.handler(request))
+            outcome = eager.run(route.handler(request), self._on_handled)
         except Exception:  # noqa: BLE001 - the boundary: a bug costs its request, not the server
             log.exception("http handler failed", path=request.path)
             outcome = _SERVER_ERROR
@@ -241,15 +243,17 @@ class HttpConnection(asyncio.Protocol):
             self._respond(request, outcome)
             return
         self._busy = True
+        self._request = request
         self._door.handlers.add(outcome)
-        outcome.add_done_callback(lambda task: self._on_handled(request, task))
 
-    def _on_handled(self, request: Request, task: asyncio.Task[Response]) -> None:
-        self._door.handlers.discard(task)
-        if task.cancelled():  # the front door closes
+    def _on_handled(self, running: eager.Running[Response]) -> None:
+        self._door.handlers.discard(running)
+        request, self._request = self._request, None
+        assert request is not None  # it is what runs
+        if running.cancelled():  # the front door closes
             return
         try:
-            response = task.result()
+            response = running.result()
         except Exception:  # noqa: BLE001 - the boundary: a bug costs its request, not the server
             log.exception("http handler failed", path=request.path)
             response = _SERVER_ERROR
@@ -264,7 +268,8 @@ class HttpConnection(asyncio.Protocol):
         door = self._door
         if door.requests is not None:
             door.count(request, response.status)
-        log_request(request, response.status, self._transport, self._began)
+        if self._began:
+            log_request(request, response.status, self._transport, self._began)
         keep_alive = request.keep_alive and not door.draining
         if isinstance(response, StreamingResponse):
             self._open_stream(request, response, keep_alive=keep_alive)
