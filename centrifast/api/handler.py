@@ -92,10 +92,8 @@ class ApiHandler:
         """*serve* for those who have the key; what it can not read is answered with 400."""
 
         async def serve_checked(request: Request) -> Response:
-            if not self.is_authorized(request):
-                return _UNAUTHORIZED
-            if len(request.body) > self._body_size_limit:
-                return text_response(413, "request body too large")
+            if refusal := self._refusal_of(request):
+                return refusal
             try:
                 return await serve(request)
             except MalformedError:
@@ -105,11 +103,25 @@ class ApiHandler:
 
         return serve_checked
 
+    def _refusal_of(self, request: Request) -> Response | None:
+        if not self.is_authorized(request):
+            return _UNAUTHORIZED
+        if len(request.body) > self._body_size_limit:
+            return text_response(413, "request body too large")
+        return None
+
     def _endpoint(self, name: str) -> Handler:
+        """What serves a method. Not ``_checked``: on the way of every publication a coroutine less is 0.3 µs less."""
         decode = decoder_of(METHODS[name][0])
 
         async def serve(request: Request) -> Response:
-            outcome = await perform(self._node, name, decode(request.body))
+            if refusal := self._refusal_of(request):
+                return refusal
+            try:
+                call = decode(request.body)
+            except MalformedError:
+                return _BAD_REQUEST
+            outcome = await perform(self._node, name, call)
             if outcome is EMPTY:
                 return _EMPTY
             if isinstance(outcome, ApiErrorCode):
@@ -120,7 +132,7 @@ class ApiHandler:
                 )  # its replies stand bare (server specification 6.5)
             return Response(body=await write(outcome, b'{"result":', b"}"))
 
-        return self._checked(serve)
+        return serve
 
     async def _serve_commands(self, request: Request) -> Response:
         if self._is_stopping():

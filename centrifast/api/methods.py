@@ -6,7 +6,7 @@ A method is a coroutine that is given the node and a decoded request, and raises
 
 import binascii
 from base64 import b64decode
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Raw
@@ -184,10 +184,9 @@ async def _publish_to(
     return PublishResult(position.offset, position.epoch) if position.offset or position.epoch else EMPTY
 
 
-async def publish(node: ApiNode, request: PublishRequest) -> Result:
+def publish(node: ApiNode, request: PublishRequest) -> Coroutine[Any, Any, Result]:
     """Publish into one channel."""
-    _require(request.channel)
-    return await _publish_to(node, request.channel, _payload(request.data, request.b64data), request)
+    return _publish_to(node, request.channel, _payload(request.data, request.b64data), request)
 
 
 async def broadcast(node: ApiNode, request: BroadcastRequest) -> Result:
@@ -197,9 +196,11 @@ async def broadcast(node: ApiNode, request: BroadcastRequest) -> Result:
     data = _payload(request.data, request.b64data)
 
     async def outcome_of(channel: str) -> Outcome:
-        result = await _settle(_publish_to(node, channel, data, request), "broadcast")
-        if isinstance(result, ApiErrorCode):
-            return Outcome(error=Error(result.code, result.message))
+        try:
+            result = await _publish_to(node, channel, data, request)
+        except Exception as failed:  # noqa: BLE001 - the boundary of errors, for one of many
+            error = _error_of(failed, "broadcast")
+            return Outcome(error=Error(error.code, error.message))
         return Outcome(result=result if isinstance(result, PublishResult) else PublishResult())
 
     return BroadcastResult(await run_all(outcome_of, request.channels))
@@ -371,7 +372,11 @@ METHODS: Mapping[str, tuple[type[Any], Method]] = {
 async def perform(node: ApiNode, name: str, request: Any, protocol: str = HTTP) -> AnyResult | ApiErrorCode:
     """Call a method; an error is returned, not raised. *protocol* is the way it came by, to metrics."""
     started = now()
-    outcome = await _settle(METHODS[name][1](node, request), name)
+    outcome: AnyResult | ApiErrorCode
+    try:
+        outcome = await METHODS[name][1](node, request)
+    except Exception as failed:  # noqa: BLE001 - the boundary of errors
+        outcome = _error_of(failed, name)
     metrics = node.metrics
     metrics.api_calls[protocol][name].observe_since(started)
     if isinstance(outcome, ApiErrorCode):
@@ -379,14 +384,11 @@ async def perform(node: ApiNode, name: str, request: Any, protocol: str = HTTP) 
     return outcome
 
 
-async def _settle(call: Awaitable[AnyResult], name: str) -> AnyResult | ApiErrorCode:
-    """The boundary of errors: a bug or an outage is logged here, once, and answered as internal."""
-    try:
-        return await call
-    except ApiError as failed:
+def _error_of(failed: Exception, name: str) -> ApiErrorCode:
+    """What is answered when a method raised *failed*: a bug or an outage is logged here, once, and is internal."""
+    if isinstance(failed, ApiError):
         return failed.error
-    except ClientError as failed:
+    if isinstance(failed, ClientError):
         return _API_ERRORS.get(failed.error.code, errors.API_INTERNAL)
-    except Exception:  # noqa: BLE001
-        log.exception("api call failed", method=name)
-        return errors.API_INTERNAL
+    log.exception("api call failed", method=name)
+    return errors.API_INTERNAL
