@@ -73,11 +73,14 @@ def main(only: tuple[str, ...], peers: bool, rounds: int, quick: bool, list_only
     if tables:
         write_tables()
         return
-    outcome = ask_all(Plan(chosen(only, peers=peers), rounds, quick), _provenance.look(), _results.FOLDER)
-    if quick:
-        click.echo("nothing was stored: these are not the sizes of the table", err=True)
-    else:
-        write_tables()
+    plan = Plan(chosen(only, peers=peers), rounds, quick)
+    try:
+        outcome = ask_all(plan, _provenance.look(), _results.FOLDER)
+    finally:  # what was stored before an interruption counts
+        if quick:
+            click.echo("nothing was stored: these are not the sizes of the table", err=True)
+        else:
+            write_tables()
     for text in outcome.problems():
         click.echo(text, err=True)
     sys.exit(1 if outcome.problems() else 0)

@@ -4,6 +4,7 @@ One that can not be answered here costs nothing but itself: the others are asked
 """
 
 import importlib.util
+import os
 import resource
 import signal
 import subprocess
@@ -128,7 +129,7 @@ def obstacle(question: Question, module: str, quick: bool) -> str | None:
 
 def run(command: list[str], limit: float) -> subprocess.CompletedProcess[bytes] | None:
     """What a command said; None when it took more than *limit* seconds. It is interrupted with us, once."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -136,19 +137,25 @@ def run(command: list[str], limit: float) -> subprocess.CompletedProcess[bytes] 
         cwd=harness.ROOT,
         env=harness.environment(),
         start_new_session=True,  # a second Ctrl-C would reach it while it ends its servers
-    )
-    try:
-        output, errors = process.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=END_TIMEOUT)
-            process.kill()
-            process.wait()
-    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            end(process)
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt it, unless it has ended, and kill what does not end by itself."""
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=END_TIMEOUT)
+    with suppress(ProcessLookupError):  # with servers that outlived it: they are of its session
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def reason_of(said: str, code: int) -> str:

@@ -12,6 +12,8 @@ from bench import _run
 from bench._row import Question
 from bench._run import Outcome, Plan, ask_all
 from tests.bench.questions import FIGURES, PROVENANCE, QUESTION
+from tests.integration.daemon import eventually
+from tests.integration.workers import gone
 
 
 def answering(*, name: str = "answering", **figures: object) -> Question:
@@ -87,6 +89,17 @@ def test_few_descriptors_are_enough_for_a_quick_run(tmp_path: Path) -> None:
 def test_a_question_that_hangs_is_interrupted() -> None:
     command = [sys.executable, "-m", QUESTION.command()[0], "--hang"]
     assert _run.run(command, limit=0.5) is None
+
+
+def test_a_question_that_can_not_be_interrupted_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_run, "END_TIMEOUT", 0.1)
+    noted = tmp_path / "pids"
+    script = f"trap '' INT; sleep 600 & echo $$ $! > {noted}; wait"
+    assert _run.run(["sh", "-c", script], limit=0.5) is None
+    pids = [int(pid) for pid in eventually(noted.read_text, "the processes").split()]
+    eventually(lambda: gone(pids), "the end of both")
 
 
 @pytest.mark.parametrize(
