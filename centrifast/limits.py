@@ -296,3 +296,6 @@ SURVEYS_AT_ONCE = 100
 
 SURVEY_ANSWERS_SIZE = 256 * MIB
 """Bytes of all answers to one question."""
+
+CHANNELS_AT_ONCE = 1000
+"""Channels of an answer encoded or read between two turns of the loop; 1 µs each."""

@@ -40,7 +40,7 @@ from tests.contract.servers import Servers
 from tests.engine.linked import join, memory_engine
 from tests.engine.redis.bus import Bus, BusShard
 from tests.engine.redis.nodes import RedisNodes
-from tests.engine.redis.shards import shard_at
+from tests.engine.redis.shards import Store, shard_at
 from tests.fakes import FakeClock
 
 T_co = TypeVar("T_co", covariant=True)
@@ -154,7 +154,7 @@ class LinkedControllers:
         link.abort()
 
 
-def over_buses(nodes: Sequence[RecordingNode], _: pytest.FixtureRequest) -> Cluster:
+def over_buses(nodes: Sequence[RecordingNode]) -> Cluster:
     buses = [Bus(), Bus()]
 
     async def shards() -> Sequence[Shard]:
@@ -163,30 +163,32 @@ def over_buses(nodes: Sequence[RecordingNode], _: pytest.FixtureRequest) -> Clus
     return RedisNodes(nodes, shards)
 
 
-def over_redis(nodes: Sequence[RecordingNode], request: pytest.FixtureRequest) -> Cluster:
-    servers: Servers = request.getfixturevalue("servers")
-
+def over_redis(nodes: Sequence[RecordingNode], *stores: Store) -> Cluster:
     async def shards() -> Sequence[Shard]:
-        shard = shard_at(servers.first)
-        await shard.start()
-        return [shard]
+        made = [shard_at(store) for store in stores]
+        for shard in made:
+            await shard.start()
+        return made
 
     return RedisNodes(nodes, shards)
 
 
-Kind = Callable[[Sequence[RecordingNode], pytest.FixtureRequest], Cluster]
+Kind = Callable[[Sequence[RecordingNode], Servers], Cluster]
 KINDS: dict[str, Kind] = {
     "shared": lambda nodes, _: LinkedControllers(nodes),
-    "buses": over_buses,
-    "redis": over_redis,
+    "buses": lambda nodes, _: over_buses(nodes),
+    "redis": lambda nodes, servers: over_redis(nodes, servers.first),
+    "two redis": lambda nodes, servers: over_redis(nodes, servers.first, servers.second),
 }
+IN_ORDER = {name: kind for name, kind in KINDS.items() if name != "two redis"}
+"""What two servers are told may arrive in any order."""
 
 Test = Callable[[Cluster, list[RecordingNode]], Coroutine[Any, Any, None]]
 Run = Callable[..., None]
 
 
 @pytest.fixture(params=KINDS.values(), ids=list(KINDS))
-def run(request: pytest.FixtureRequest) -> Run:
+def run(request: pytest.FixtureRequest, servers: Servers) -> Run:
     """Runs a test with three nodes, or those given."""
 
     def run_(test: Test, nodes: list[RecordingNode] | None = None) -> None:
@@ -196,7 +198,7 @@ def run(request: pytest.FixtureRequest) -> Run:
                 RecordingNode("two", {"a": 2, "b": 1}),
                 RecordingNode("three", {"c": 1}),
             ]
-            async with request.param(given, request) as cluster:
+            async with request.param(given, servers) as cluster:
                 await test(cluster, given)
 
         asyncio.run(main())
@@ -242,6 +244,7 @@ def test_an_instruction_reaches_all_others_as_it_is(run: Run, call: Instruction)
     run(test)
 
 
+@pytest.mark.parametrize("run", IN_ORDER.values(), ids=list(IN_ORDER), indirect=True)
 def test_instructions_of_one_node_arrive_in_their_order(run: Run) -> None:
     async def test(cluster: Cluster, nodes: list[RecordingNode]) -> None:
         for call in INSTRUCTIONS:

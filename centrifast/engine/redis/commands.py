@@ -3,7 +3,8 @@
 The sender fills in every field that has a default, and receivers take fields as they are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,7 +24,7 @@ from centrifast.calls import (
 )
 from centrifast.engine.redis import control_pb2 as pb
 from centrifast.errors import FORCE_RECONNECT
-from centrifast.limits import CLOSE_REASON_SIZE
+from centrifast.limits import CHANNELS_AT_ONCE, CLOSE_REASON_SIZE
 from centrifast.metrics.snapshot import NodeStats
 from centrifast.model import Metrics, NodeInfo, StreamPosition
 
@@ -198,14 +199,18 @@ def encode_answer(uid: str, number: int, code: int, data: bytes) -> bytes:
     return pb.Command(uid=uid, survey_response=response).SerializeToString()
 
 
+Slices = Generator[None, None, T]
+"""Work that may be large: it stops again and again for the loop to have its turn (invariant 7), and returns a value."""
+
+
 class Survey(msgspec.Struct, frozen=True):
     """How one kind of question travels. Decoding raises ``MalformedError``."""
 
     op: str
     encode_call: Callable[[Any], bytes]
     decode_call: Callable[[bytes], Question[Any]]
-    encode_answer: Callable[[Any], bytes]
-    decode_answer: Callable[[bytes], Any]
+    encode_answer: Callable[[Any], Slices[bytes]]
+    decode_answer: Callable[[bytes], Slices[Any]]
 
 
 def _encode_channels_call(call: ChannelsCall) -> bytes:
@@ -219,31 +224,47 @@ def _decode_channels_call(data: bytes) -> ChannelsCall:
         raise MalformedError(str(error)) from None
 
 
-def _encode_channels(channels: dict[str, int]) -> bytes:
-    result = pb.ChannelsResult()
-    for name, count in channels.items():
-        result.channels[name].num_clients = count
-    return result.SerializeToString()
+def _encode_channels(channels: Mapping[str, int]) -> Slices[bytes]:
+    """Messages of one kind, one after another, are one message with the fields of all."""
+    parts = []
+    left = iter(channels.items())
+    while some := tuple(islice(left, CHANNELS_AT_ONCE)):
+        result = pb.ChannelsResult()
+        for name, count in some:
+            result.channels[name].num_clients = count
+        parts.append(result.SerializeToString())
+        yield
+    return b"".join(parts)
 
 
-def _decode_channels(data: bytes) -> dict[str, int]:
+def _decode_channels(data: bytes) -> Slices[dict[str, int]]:
     try:
-        result = pb.ChannelsResult.FromString(data)
+        channels = pb.ChannelsResult.FromString(data).channels
     except DecodeError as error:
         raise MalformedError(str(error)) from None
-    return {name: info.num_clients for name, info in result.channels.items()}
+    counts: dict[str, int] = {}
+    left = iter(channels.items())
+    while some := tuple(islice(left, CHANNELS_AT_ONCE)):
+        counts.update((name, info.num_clients) for name, info in some)
+        yield
+    return counts
 
 
-def _decode_as(kind: type[T]) -> Callable[[bytes], T]:
-    decoder = msgspec.msgpack.Decoder(kind)
+def _encode_stats(stats: NodeStats) -> Slices[bytes]:
+    yield
+    return _encode_packed(stats)
 
-    def decode_packed(data: bytes) -> T:
-        try:
-            return decoder.decode(data)
-        except msgspec.DecodeError as error:
-            raise MalformedError(str(error)) from None
 
-    return decode_packed
+def _decode_stats(data: bytes) -> Slices[NodeStats]:
+    yield
+    return _decode_packed(data, NodeStats)
+
+
+def _decode_packed(data: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except msgspec.DecodeError as error:
+        raise MalformedError(str(error)) from None
 
 
 _encode_packed = msgspec.msgpack.Encoder().encode
@@ -254,7 +275,11 @@ SURVEYS: dict[type[Question[Any]], Survey] = {
     ),
     # Ours: Centrifugo's nodes answer that they do not know it.
     StatsCall: Survey(
-        "centrifast_stats", _encode_packed, _decode_as(StatsCall), _encode_packed, _decode_as(NodeStats)
+        "centrifast_stats",
+        _encode_packed,
+        lambda data: _decode_packed(data, StatsCall),
+        _encode_stats,
+        _decode_stats,
     ),
 }
 SURVEYS_BY_OP = {survey.op: survey for survey in SURVEYS.values()}

@@ -28,6 +28,7 @@ from centrifast.engine.redis.commands import (
     SURVEYS,
     SURVEYS_BY_OP,
     MalformedError,
+    Slices,
     decode,
     encode_answer,
     encode_instruction,
@@ -130,11 +131,10 @@ class RedisController:
                 log.error("another node failed to answer", call=call.name, uid=answer.uid, code=answer.code)
                 raise ClientError(INTERNAL)
             try:
-                values.append(survey.decode_answer(answer.data))
+                values.append(await in_slices(survey.decode_answer(answer.data)))
             except MalformedError as error:
                 log.error("an answer can not be read", call=call.name, uid=answer.uid, error=str(error))
                 raise ClientError(INTERNAL) from error
-            await asyncio.sleep(0)  # an answer may be large (invariant 7)
         return values
 
     # --------------------------------------------- called by the connections
@@ -220,7 +220,8 @@ class RedisController:
         if survey is None:
             return NO_SUCH_OP, b""
         try:
-            return OK, survey.encode_answer(await node.on_question(survey.decode_call(request.data)))
+            answer = await node.on_question(survey.decode_call(request.data))
+            return OK, await in_slices(survey.encode_answer(answer))
         except MalformedError:
             return INVALID_REQUEST, b""
         except ClientError as failed:
@@ -281,3 +282,14 @@ class RedisController:
     def _count_dropped(self, node: NodeCalls) -> None:
         node.metrics.pub_sub_errors.of("handle_control_message").add()
         node.metrics.pub_sub_dropped.of("control").add()
+
+
+async def in_slices(work: Slices[T_co]) -> T_co:
+    """The value of *work*, done in several turns of the loop."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            value: T_co = done.value
+            return value
+        await asyncio.sleep(0)

@@ -1,5 +1,8 @@
 """Calls as Centrifugo's control messages (engines specification 3.11): byte for byte, and there and back."""
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -16,6 +19,7 @@ from centrifast.calls import (
     SubscribeCall,
     UnsubscribeCall,
 )
+from centrifast.engine.redis import commands
 from centrifast.engine.redis import control_pb2 as pb
 from centrifast.engine.redis.commands import (
     INSTRUCTIONS,
@@ -23,6 +27,7 @@ from centrifast.engine.redis.commands import (
     SURVEYS,
     SURVEYS_BY_OP,
     MalformedError,
+    Slices,
     decode,
     encode_answer,
     encode_instruction,
@@ -36,6 +41,15 @@ from centrifast.model import NO_METRICS, Metrics, NodeInfo, StreamPosition
 from tests.contract.test_controller import RecordingNode
 
 # ------------------------------------------------------------------ by hand from the tables of the specification
+
+
+def value_of(work: Slices[Any]) -> Any:
+    """What comes of work that is done in slices."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            return done.value
 
 
 def number(value: int) -> bytes:
@@ -205,7 +219,7 @@ def test_surveys_have_the_bytes_of_the_specification() -> None:
     call, answer = ChannelsCall("a*"), {"news": 300}
     assert channels.op == "channels"
     assert channels.encode_call(call) == text(1, "a*")
-    assert channels.encode_answer(answer) == text(1, text(1, "news") + text(2, integer(1, 300)))
+    assert value_of(channels.encode_answer(answer)) == text(1, text(1, "news") + text(2, integer(1, 300)))
     assert encode_survey("me", 7, "channels", b"x") == SENDER + text(
         8, integer(1, 7) + text(2, "channels") + text(3, b"x")
     )
@@ -255,7 +269,7 @@ def test_a_survey_of_channels_arrives_as_it_was_asked_and_answered(
 ) -> None:
     survey = SURVEYS_BY_OP["channels"]
     assert survey.decode_call(survey.encode_call(ChannelsCall(pattern))) == ChannelsCall(pattern)
-    assert survey.decode_answer(survey.encode_answer(counts)) == counts
+    assert value_of(survey.decode_answer(value_of(survey.encode_answer(counts)))) == counts
 
 
 def test_stats_are_a_survey_of_our_own() -> None:
@@ -263,7 +277,7 @@ def test_stats_are_a_survey_of_our_own() -> None:
     stats = RecordingNode("one").stats(1)
     assert survey.op == "centrifast_stats"
     assert survey.decode_call(survey.encode_call(StatsCall(3))) == StatsCall(3)
-    assert survey.decode_answer(survey.encode_answer(stats)) == stats
+    assert value_of(survey.decode_answer(value_of(survey.encode_answer(stats)))) == stats
 
 
 # ------------------------------------------------------------------ what others may say
@@ -308,17 +322,32 @@ def test_what_is_no_control_message_is_refused(message: bytes) -> None:
         decode(message)
 
 
+READERS: list[Callable[[bytes], object]] = [
+    decode,
+    *(survey.decode_call for survey in SURVEYS.values()),
+    *(lambda data, read=survey.decode_answer: value_of(read(data)) for survey in SURVEYS.values()),
+]
+
+
 @given(st.binary(max_size=40))
 def test_any_bytes_are_read_or_refused(message: bytes) -> None:
-    for read in (
-        decode,
-        *(s.decode_call for s in SURVEYS.values()),
-        *(s.decode_answer for s in SURVEYS.values()),
-    ):
+    for read in READERS:
         try:
             read(message)
         except MalformedError:
             continue
+
+
+def test_many_channels_are_encoded_and_read_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "CHANNELS_AT_ONCE", 3)
+    survey, counts = SURVEYS[ChannelsCall], {f"channel{number}": number for number in range(10)}
+    whole = pb.ChannelsResult(
+        channels={name: pb.ChannelInfo(num_clients=count) for name, count in counts.items()}
+    )
+    encoded = value_of(survey.encode_answer(counts))
+    assert pb.ChannelsResult.FromString(encoded) == whole
+    assert value_of(survey.decode_answer(encoded)) == counts
+    assert sum(1 for _ in survey.encode_answer(counts)) == sum(1 for _ in survey.decode_answer(encoded)) == 4
 
 
 def test_metrics_stay_known_until_they_are_told_again() -> None:
