@@ -81,6 +81,9 @@ POSITION_LOOKS_AT_ONCE = 1000
 POSITION_CHECK_PAUSE = 1.0
 """Seconds until a position that seems to be behind is looked at again (engines specification 1.5, decision)."""
 
+UNSUBSCRIBES_AT_ONCE = 1000
+"""Channels that nobody wants any more of which the broker is told between two turns of the loop; 5 µs each."""
+
 LOST_BATCH = 500
 """Subscribers told that they missed something, between two turns of the loop; about 10 µs each."""
 

@@ -94,7 +94,8 @@ class Subscriptions:
         self._background = background
         self._recovery_limit = recovery_limit
         self.metrics = metrics = metrics or Metrics()
-        self._interest = Interest(engine.broker, hub.channels, metrics)
+        delay = engine.unsubscribe_delay
+        self._interest = Interest(engine.broker, hub.channels, clock, metrics, delay=delay)
         self._received = metrics.received["publication"]
         self._broadcasts = metrics.broadcasts["publication"]
         self._catch_ups = CatchUps()

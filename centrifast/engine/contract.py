@@ -227,9 +227,13 @@ class NoOtherNodes:
 
 
 class Engine(msgspec.Struct, frozen=True):
-    """All that nodes share. *controller* and *siblings* may be one object; it is started and closed twice then."""
+    """All that nodes share. *controller* and *siblings* may be one object; it is started and closed twice then.
+
+    *unsubscribe_delay*: seconds until a broker is told that a channel is wanted no more, where that costs something.
+    """
 
     broker: Broker
     presence: PresenceManager
     controller: Controller = NoOtherNodes()
     siblings: Siblings = NoOtherNodes()
+    unsubscribe_delay: float = 0.0
