@@ -23,6 +23,7 @@ from bench._row import (
 )
 
 NOBODY_SLOW, ECHO, HANDSHAKE = "nobody slow", "bare httptools echo", "handshake only"
+ONE_PROCESS = "one process"
 
 
 def _at_least(limit: float) -> Bound:
@@ -76,6 +77,37 @@ def _connecting(text: str, *, in_readme: bool = False) -> Row:
 def _requests(text: str, least: float, *, in_readme: bool = False) -> Row:
     return Row(
         text, "requests_per_s", COUNT, "echo_requests_per_s", "ratio", ECHO, _at_least(least), in_readme
+    )
+
+
+def _through_workers(name: str, asks: str, *options: str) -> Question:
+    what = "`/api/publish` through two workers" + (" with history" if options else "")
+    return Question(
+        name,
+        asks,
+        (
+            Row(
+                f"{what}: requests/s",
+                "requests_per_s",
+                COUNT,
+                "one_process_requests_per_s",
+                "ratio_to_one_process",
+                ONE_PROCESS,
+            ),
+            Row(
+                "the same: CPU of the workers a request",
+                "workers_cpu_us",
+                MICROSECONDS,
+                "one_process_cpu_us",
+                floor_is=ONE_PROCESS,
+            ),
+            Row("the same: CPU of the supervisor a request", "supervisor_cpu_us", MICROSECONDS),
+        ),
+        module="bench.workers",
+        options=options,
+        rounds=3,
+        seconds=20,
+        quick=("--seconds", "0.5"),
     )
 
 
@@ -176,6 +208,8 @@ QUESTIONS: tuple[Question, ...] = (
         seconds=13,
         quick=("--seconds", "0.5"),
     ),
+    _through_workers("workers", "publications a second through two workers"),
+    _through_workers("workers_history", "the same with history", "--history"),
     Question(
         "recover",
         "10,000 clients come back at once and have missed 50 publications",
