@@ -68,7 +68,7 @@ _BOUNDS_OF: tuple[tuple[Sequence[float], Sequence[Family], str], ...] = (
     ),
     (ROUND_TRIP_BOUNDS, (registry.ROUND_TRIPS,), "seconds"),
     (registry.BROADCAST_BOUNDS, (registry.BROADCAST,), "seconds"),
-    (registry.LAG_BOUNDS, (registry.LAG,), "seconds"),
+    (registry.LAG_BOUNDS, (registry.LAG, registry.SURVEYS), "seconds"),
     (ROUND_BOUNDS, (registry.PUBLISH_TO_SOCKET,), "seconds"),
     (registry.RECOVERED_BOUNDS, (registry.RECOVERED_PUBLICATIONS,), "publications"),
 )

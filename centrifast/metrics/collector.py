@@ -133,6 +133,10 @@ class Collector:
             (registry.BUILD, [Row(1, (__version__,))]),
             (registry.LAG, [Row(distribution(metrics.lag), (NO_NAMESPACE,))]),
             (
+                registry.SURVEYS,
+                [Row(distribution(times), (op,)) for op, times in sorted(metrics.surveys.items())],
+            ),
+            (
                 registry.BROADCAST,
                 [
                     Row(distribution(times), (name, NO_NAMESPACE))

@@ -28,6 +28,7 @@ ACTIONS = (
     "history_recover_cache",
     "history_stream_top",
     "history_remove",
+    "survey",
 )
 """Those of engines specification 8.2 that exist here."""
 
@@ -100,6 +101,7 @@ class Metrics:
         self.actions = {name: Tally() for name in ACTIONS}
         self.broadcasts = {name: Histogram(BROADCAST_BOUNDS) for name in ("publication", "join", "leave")}
         self.lag = Histogram(LAG_BOUNDS)
+        self.surveys: dict[str, Histogram] = {}  # by op
         self.filtered = Tally()
         self.connection_limit = Tally()
         self.http_requests = Vector(None, HTTP_METHODS, None)
@@ -133,6 +135,11 @@ class Metrics:
                 self.subscriptions.of(name),
             )
         return meter
+
+    def survey_ended(self, op: str, started: float) -> None:
+        """Other nodes were asked something, at ``_metrics.now()`` *started*, and the answer is there, or none comes."""
+        self.actions["survey"].add()
+        self.surveys.setdefault(op, Histogram(LAG_BOUNDS)).observe_since(started)
 
     def recovery_ended(self, publications: int, *, recovered: bool) -> None:
         """A client that wanted to recover was told whether it could, and was given so many publications."""

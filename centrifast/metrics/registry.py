@@ -68,6 +68,12 @@ LAG = Family(
     "From the moment a publication was made to its arrival from the broker.",
     (NAMESPACE,),
 )
+SURVEYS = Family(
+    "centrifugo_node_survey_duration_seconds_histogram",
+    H,
+    "From a question to other nodes to the last answer.",
+    ("op",),
+)
 BROADCAST = Family(
     "centrifugo_node_broadcast_duration_seconds",
     H,

@@ -14,6 +14,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from centrifast import log
+from centrifast._metrics import now
 from centrifast.background import Background
 from centrifast.calls import InfoCall, Instruction, NodeQuestion
 from centrifast.clock import Clock, TimerHandle
@@ -123,8 +124,14 @@ class RedisController:
         async def send(number: int) -> None:
             await self._publish(self._keys.control, encode_survey(self._uid, number, survey.op, data))
 
+        started = now()
+        try:
+            answers = await self._surveys.ask(self._registry.uids, send)
+        finally:
+            if self._node is not None:
+                self._node.metrics.survey_ended(survey.op, started)
         values: list[T_co] = []
-        for answer in await self._surveys.ask(self._registry.uids, send):
+        for answer in answers:
             if answer.code == NO_SUCH_OP:
                 continue
             if answer.code != OK:
@@ -237,11 +244,10 @@ class RedisController:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._clock.call_later(NODE_PERIOD, self._announce)
-        now = self._clock.monotonic()
-        with_metrics = now >= self._metrics_due
+        with_metrics = self._clock.monotonic() >= self._metrics_due
         info = node.describe(metrics=with_metrics)
         if with_metrics:
-            self._metrics_due = now + info.metrics.interval
+            self._metrics_due = self._clock.monotonic() + info.metrics.interval
         message = encode_node(info, metrics=with_metrics)
         self._run(
             node, "other nodes could not be told of this one", self._publish(self._keys.control, message)

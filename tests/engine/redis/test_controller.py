@@ -568,6 +568,8 @@ def test_the_stranger_is_asked_in_its_own_words() -> None:
         await bench.stranger.say(KEYS.node + bench.uid.encode(), survey_response=answer)
         assert await asked == [{"b": 2}]
         assert bench.node.asked == []
+        assert bench.node.metrics.actions["survey"].value == 1
+        assert bench.node.metrics.surveys["channels"].cumulative()[-1] == 1
 
     run(test)
 
