@@ -1,6 +1,7 @@
 """Broker and presence manager on shards of their own, as an application has them."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,11 +60,12 @@ class OwnShards:
 
 
 class SettledEvents:
-    """Hands on what a broker tells, and notes when the last of some channels has been heard of."""
+    """Hands on what a broker tells, and notes which last messages have come by *channels* that nobody else uses."""
 
-    def __init__(self, events: BrokerEvents) -> None:
+    def __init__(self, events: BrokerEvents, channels: Sequence[str]) -> None:
         self.metrics: Metrics = events.metrics
         self._events = events
+        self._channels = channels
         self.expected: dict[str, asyncio.Future[None]] = {}
 
     def on_publication(
@@ -72,16 +74,16 @@ class SettledEvents:
         self._events.on_publication(channel, publication, position, previous)
 
     def on_join(self, channel: str, info: ClientInfo) -> None:
-        if channel in self.expected:
-            self.expected[channel].set_result(None)
-        else:
+        if channel not in self._channels:
             self._events.on_join(channel, info)
+        elif info.client in self.expected:  # else it is another node's
+            self.expected.pop(info.client).set_result(None)
 
     def on_leave(self, channel: str, info: ClientInfo) -> None:
         self._events.on_leave(channel, info)
 
     def on_interrupted(self, channels: Sequence[str]) -> None:
-        self._events.on_interrupted([channel for channel in channels if channel not in self.expected])
+        self._events.on_interrupted([name for name in channels if name not in self._channels])
 
 
 class SettledBroker(RedisBroker):
@@ -93,14 +95,14 @@ class SettledBroker(RedisBroker):
     def __init__(self, stores: Sequence[Store], clock: FakeClock, **options: Any) -> None:
         self.own = OwnShards(stores)
         self._last = last_channels(stores)
+        self._numbers = itertools.count()
         super().__init__(self.own.shards, PREFIX, clock, **options)
 
     async def start(self, events: BrokerEvents) -> None:
         await self.own.start()
-        self._settled = SettledEvents(events)
+        self._settled = SettledEvents(events, self._last)
         await super().start(self._settled)
         for channel in self._last:
-            self._settled.expected[channel] = asyncio.get_running_loop().create_future()
             await self.subscribe(channel)
 
     async def close(self) -> None:
@@ -122,11 +124,13 @@ class SettledBroker(RedisBroker):
 
     async def settle(self) -> None:
         """Return when all that was published has been told."""
-        loop = asyncio.get_running_loop()
+        come = []
         for channel in self._last:
-            self._settled.expected[channel] = loop.create_future()
-            await super().publish_join(channel, ClientInfo("", ""))
-        await asyncio.gather(*self._settled.expected.values())
+            name = f"{id(self)}-{next(self._numbers)}"
+            heard = self._settled.expected[name] = asyncio.get_running_loop().create_future()
+            come.append(heard)
+            await super().publish_join(channel, ClientInfo("", name))
+        await asyncio.gather(*come)
 
 
 def last_channels(stores: Sequence[Store]) -> list[str]:

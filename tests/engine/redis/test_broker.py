@@ -179,6 +179,27 @@ def test_nodes_share_keys_and_history(redis_server: RedisServer) -> None:
     asyncio.run(run())
 
 
+def test_what_another_node_publishes_while_this_one_subscribes_is_in_history_or_delivered(
+    redis_server: RedisServer,
+) -> None:
+    async def run() -> None:
+        history = HistoryOptions(1000, 60.0, 600.0)
+        async with Node(redis_server) as one, Node(redis_server) as other:
+            publishing = asyncio.gather(*(other.publish(history=history) for _ in range(100)))
+            await one.broker.subscribe("news")
+            read = await one.broker.history("news", EVERYTHING, history)
+            await publishing
+            await other.publish(history=history)
+            await one.broker.settle()
+            stored = [publication.offset for publication in read.publications]
+            assert stored == list(range(1, read.position.offset + 1))
+            delivered = one.events.offsets()
+            assert delivered == list(range(delivered[0], 102))
+            assert delivered[0] <= read.position.offset + 1
+
+    asyncio.run(run())
+
+
 # ------------------------------------------------------------------ lists
 
 
