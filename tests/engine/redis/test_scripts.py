@@ -12,7 +12,7 @@ from centrifast.engine.redis.codec import encode_info
 from centrifast.engine.redis.contract import Script
 from centrifast.engine.redis.keys import Keys
 from centrifast.model import ClientInfo
-from tests.redis_servers import TIMEOUT, RedisServer
+from tests.redis_servers import TIMEOUT, RedisCluster, RedisServer
 
 KEYS = Keys("app")
 BROKER_KEYS = (KEYS.stream + b"news", KEYS.stream_meta + b"news", KEYS.result + b"news.k")
@@ -391,3 +391,45 @@ def test_get_answers_clients_and_infos_by_turns(runner: Runner) -> None:
     answer = runner.run(scripts.PRESENCE_GET, PRESENCE_KEYS[:2], "100", "0", "0")
     assert answer == [b"c1", encode_info(ClientInfo("ann", "c1", b"{}"))]
     assert runner.run(scripts.PRESENCE_GET, PRESENCE_KEYS[:2], "160", "0", "0") == []
+
+
+# ------------------------------------------------------------------ a cluster
+
+
+@pytest.mark.parametrize(("partitions", "command"), [(0, "publish"), (16, "spublish")])
+@pytest.mark.parametrize("channel", ["news", "{a}b", "a}b", "{}e"])
+def test_scripts_touch_one_slot_of_a_cluster(
+    redis_cluster: RedisCluster, channel: str, partitions: int, command: str
+) -> None:
+    keys = Keys("app", is_cluster=True, partitions=partitions)
+    name = keys.name(channel)
+    result = keys.result + name + b".k"
+    for script, own, meta, size in (
+        (scripts.PUBLISH_STREAM, keys.stream + name, keys.stream_meta + name, 5),
+        (scripts.PUBLISH_LIST, keys.list + name, keys.list_meta + name, 4),
+    ):
+        server = redis_cluster.master_of(own.decode())
+        args = (b"p", size, 60, keys.client + name, 600, "abcd", command, 300, "1", "5", "")
+        assert Runner(server).run(script, (own, meta, result), *args) == [b"1", b"abcd", b"0", b"0"]
+        reader = scripts.READ_STREAM if script is scripts.PUBLISH_STREAM else scripts.READ_LIST
+        part = ("1", "0", "0", "0") if reader is scripts.READ_STREAM else ("1", "-1")
+        answer = Runner(server).run(reader, (own, meta), *part, "600", "x")
+        assert answer[:2] == [b"1", b"abcd"]
+        server.command("DEL", result)
+        once = (b"p", keys.client + name, command, 300)
+        assert Runner(server).run(scripts.PUBLISH_ONCE, [result], *once) == [b"0", b"", b"0", b"0"]
+        server.command("DEL", result)
+
+
+def test_scripts_of_presence_touch_one_slot_of_a_cluster(redis_cluster: RedisCluster) -> None:
+    keys = Keys("app", is_cluster=True)
+    ends = keys.name("news")
+    kinds = (keys.presence_expire, keys.presence_data, keys.presence_user_expire, keys.presence_user_clients)
+    names = [kind + ends for kind in kinds]
+    runner = Runner(redis_cluster.master_of(names[0].decode()))
+    info = encode_info(ClientInfo("ann", "c1"))
+    for client in ("c1", "c2"):
+        runner.run(scripts.PRESENCE_ADD, names, 60, 160, client, info, "ann", 1, 0)
+    runner.run(scripts.PRESENCE_REMOVE, names, "c2", 1)
+    assert runner.run(scripts.PRESENCE_GET, names, 100, 1, 0) == [b"c1", info]
+    assert runner.run(scripts.PRESENCE_STATS, names, 100, 0) == [1, 1]
