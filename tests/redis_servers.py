@@ -242,7 +242,7 @@ class Sentinels:
 
     def fail_over(self) -> None:
         """Have the replica made master, in good order: the old master becomes its replica."""
-        assert self.sentinels[0].command("SENTINEL", "FAILOVER", self.NAME) == b"OK"
+        eventually(self._starts_failover, "the Sentinel does not begin")
 
     def wait_for_master(self, server: RedisServer) -> None:
         """Return when all Sentinels know, and *server* itself knows, that it is the master."""
@@ -277,6 +277,14 @@ class Sentinels:
             sentinel: RedisServer = _Sentinel(lines, password=self._sentinel_password)
             self.sentinels.append(self._stack.enter_context(sentinel))
         each(self.sentinels, self._knows_all, "the Sentinels do not find each other")
+
+    def _starts_failover(self) -> bool:
+        try:
+            return bool(self.sentinels[0].command("SENTINEL", "FAILOVER", self.NAME) == b"OK")
+        except redis.ResponseError as error:
+            if "NOGOODSLAVE" not in str(error):
+                raise
+            return False  # it has not looked at the replica for long enough
 
     def _knows_all(self, sentinel: RedisServer) -> bool:
         words = iter(sentinel.command("SENTINEL", "MASTER", self.NAME))

@@ -38,6 +38,11 @@ class KeptConnection:
         return self._connection is not None and self._connection.is_open
 
     @property
+    def leads_to(self) -> str:
+        """The place that it is, or was last, connected to."""
+        return self._connection.name if self._connection is not None else ""
+
+    @property
     def is_idle(self) -> bool:
         """Whether nobody waits for an answer."""
         return self._connection is None or self._connection.is_idle

@@ -73,6 +73,11 @@ class Lane:
         return self._is_usable and self._wire is not None and self._wire.is_open
 
     @property
+    def leads_to(self) -> str:
+        """The place that it is, or was last, connected to."""
+        return self._wire.name if self._wire is not None else ""
+
+    @property
     def messages(self) -> int:
         """Messages that have come by the present connection, probes too."""
         return self._wire.messages if self._wire is not None else 0

@@ -87,7 +87,9 @@ class ServerShard:
         return lane
 
     async def close(self) -> None:
-        """See ``Shard.close``; lanes are for their owners to close."""
+        """See ``Shard.close``; lanes are closed too."""
+        for lane in tuple(self._lanes):
+            await lane.close()
         await self._kept.close()
 
     # -------------------------------------------------------------- inside
