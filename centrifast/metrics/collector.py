@@ -69,6 +69,7 @@ class Collector:
             *self._client(),
             *self._transport(),
             *self._api(),
+            *self._queues(),
             *self._own(),
             *process_families(),
         ]
@@ -220,6 +221,26 @@ class Collector:
             (registry.API_COMMANDS, [Row(spread(times), labels) for labels, times in calls]),
             (registry.API_COMMANDS_HISTOGRAM, [Row(distribution(times), labels) for labels, times in calls]),
             (registry.API_ERRORS, rows(metrics.api_errors)),
+            (registry.CONSUMED, rows(metrics.consumed)),
+            (registry.CONSUME_ERRORS, rows(metrics.consume_errors)),
+        ]
+
+    def _queues(self) -> list[Collected]:
+        queues = sorted(self._metrics.queues.items())
+        return [
+            (
+                family,
+                [
+                    Row(value, labels)
+                    for labels, state in queues
+                    if (value := getattr(state, name)) is not None
+                ],
+            )
+            for family, name in (
+                (registry.QUEUE_LAG, "lag"),
+                (registry.QUEUE_PENDING, "pending"),
+                (registry.QUEUE_PENDING_AGE, "pending_age"),
+            )
         ]
 
     def _own(self) -> list[Collected]:

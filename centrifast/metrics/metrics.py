@@ -66,7 +66,8 @@ _VERSIONS = ("unversioned", "unregistered")
 
 
 HTTP = "http"
-"""What the way is called by which calls of the server API come."""
+CONSUMING = "consuming"
+"""What the ways are called by which calls of the server API come."""
 
 
 class Durations(dict[str, Histogram]):
@@ -83,6 +84,14 @@ class Meter(Struct, frozen=True):
     accepted: Tally
     connections: Tally
     subscriptions: Tally
+
+
+class QueueState(Struct, frozen=True):
+    """What waits in one queue; None where the queue does not say. Ages in seconds."""
+
+    lag: int | None = None
+    pending: int | None = None
+    pending_age: float | None = None
 
 
 NOBODY = Meter(Tally(), Tally(), Tally())
@@ -118,8 +127,11 @@ class Metrics:
         self.pub_sub_errors = Vector(PUB_SUB_ERRORS)
         self.pub_sub_dropped = Vector(PUB_SUB_TYPES)
         self.control_ignored = Tally()
-        self.api_calls = {HTTP: Durations()}
+        self.api_calls = {HTTP: Durations(), CONSUMING: Durations()}
         self.api_errors = Vector(None, None, _API_ERRORS)
+        self.consumed = Vector(None)
+        self.consume_errors = Vector(None)
+        self.queues: dict[tuple[str, str, str], QueueState] = {}  # by consumer, shard, key
         self.loop_lag = Histogram(COMMAND_BOUNDS, windowed=True)
         self._meters: dict[tuple[str, bool, bool], Meter] = {}
 

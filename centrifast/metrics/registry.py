@@ -217,7 +217,37 @@ API_ERRORS = Family(
     ("protocol", "method", "error"),
 )
 
+CONSUMED = Family(
+    "centrifugo_consumers_messages_processed_total",
+    C,
+    "Messages of queues that are done with: executed, or skipped because nothing can be made of them.",
+    ("consumer_name",),
+)
+CONSUME_ERRORS = Family(
+    "centrifugo_consumers_errors_total",
+    C,
+    "Attempts to execute a message that failed with an internal error and are repeated.",
+    ("consumer_name",),
+)
+
 # ----------------------------------------------------------- not Centrifugo's
+
+_QUEUE = ("consumer_name", "shard", "key")
+QUEUE_LAG = Family(
+    "centrifugo_consumers_lag",
+    G,
+    "Messages that wait in a queue: elements of a list, entries that a stream's group has not been given.",
+    _QUEUE,
+)
+QUEUE_PENDING = Family(
+    "centrifugo_consumers_pending",
+    G,
+    "Entries of a stream that somebody has and has not acknowledged.",
+    _QUEUE,
+)
+QUEUE_PENDING_AGE = Family(
+    "centrifugo_consumers_pending_age_seconds", G, "Age of the oldest of these entries.", _QUEUE
+)
 
 PUBLISH_TO_SOCKET = Family(
     "centrifugo_publish_to_socket_seconds",

@@ -18,7 +18,8 @@ from centrifast.metrics.vector import Label
 
 _BY_NAME = {family.name: family for family in registry.FAMILIES}
 
-_SAME = frozenset({registry.BUILD, registry.NODES, registry.PYTHON})
+_QUEUES = {registry.QUEUE_LAG, registry.QUEUE_PENDING, registry.QUEUE_PENDING_AGE}
+_SAME = frozenset({registry.BUILD, registry.NODES, registry.PYTHON, *_QUEUES})
 _EARLIEST = frozenset({registry.START_TIME})
 
 Value = float | Distribution | Spread

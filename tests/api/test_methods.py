@@ -39,6 +39,7 @@ from centrifast.api.turns import CALLS_AT_ONCE
 from centrifast.auth.claims import NO_OVERRIDE, SubscriptionOverride
 from centrifast.engine.contract import HistoryFilter
 from centrifast.errors import ApiErrorCode, DisconnectCode
+from centrifast.metrics.metrics import CONSUMING
 from centrifast.model import ClientInfo, Publication, StreamPosition
 from tests.api.node import FakeNode
 from tests.server.http_peer import run, until
@@ -111,6 +112,13 @@ def test_a_bug_is_logged_once_and_answered_as_internal(caplog: pytest.LogCapture
     (record,) = caplog.records
     assert record.exc_info is not None
     assert str(record.exc_info[1]) == "broken"
+
+
+def test_calls_count_by_the_way_they_came() -> None:
+    node = FakeNode()
+    run(perform(node, "publish", PublishRequest(), CONSUMING))
+    assert node.metrics.api_calls[CONSUMING].keys() == {"publish"}
+    assert dict(node.metrics.api_errors) == {(CONSUMING, "publish", errors.API_BAD_REQUEST.code): 1}
 
 
 # ----------------------------------------------------------------- broadcast

@@ -8,7 +8,7 @@ from centrifast._framing import Variant
 from centrifast._metrics import FRAME_TYPES
 from centrifast.metrics.collector import Collector, Population
 from centrifast.metrics.exposition import samples_of
-from centrifast.metrics.metrics import HTTP, Metrics
+from centrifast.metrics.metrics import HTTP, Metrics, QueueState
 from centrifast.metrics.registry import FAMILIES
 from centrifast.metrics.snapshot import NOT_MEASURED
 from tests.fakes import FakeClock
@@ -111,6 +111,23 @@ def test_a_summary_and_its_histogram_say_the_same(world: World) -> None:
     assert samples[f'{histogram}_bucket{{method="publish",le="0.1"}}'] == 0
     assert samples[f'{histogram}_bucket{{method="publish",le="0.25"}}'] == 3
     assert samples[f'{summary}_count{{method="connect"}}'] == 0
+
+
+def test_a_queue_shows_what_it_says_of_itself(world: World) -> None:
+    world.metrics.consumed.of("jobs").add(3)
+    world.metrics.consume_errors.of("jobs").add()
+    world.metrics.queues["jobs", "h:1", "list"] = QueueState(lag=5)
+    world.metrics.queues["jobs", "h:1", "stream"] = QueueState(pending=2, pending_age=1.5)
+    samples = world.samples()
+    queues = {name: value for name, value in samples.items() if name.startswith("centrifugo_consumers")}
+    place = 'consumer_name="jobs",shard="h:1",key='
+    assert queues == {
+        'centrifugo_consumers_messages_processed_total{consumer_name="jobs"}': 3,
+        'centrifugo_consumers_errors_total{consumer_name="jobs"}': 1,
+        f'centrifugo_consumers_lag{{{place}"list"}}': 5,
+        f'centrifugo_consumers_pending{{{place}"stream"}}': 2,
+        f'centrifugo_consumers_pending_age_seconds{{{place}"stream"}}': 1.5,
+    }
 
 
 def test_a_snapshot_has_totals_and_percentiles(world: World) -> None:

@@ -35,6 +35,8 @@ def processes(family: Family, *values: Value) -> list[list[Collected]]:
         (registry.DESCRIPTOR_LIMIT, (1024, 1024), 2048),
         (registry.BUILD, (1, 1, 1), 1),
         (registry.NODES, (1, 1), 1),
+        (registry.QUEUE_LAG, (7, 9), 9),
+        (registry.QUEUE_PENDING_AGE, (0.5, 0.25), 0.5),
         (registry.START_TIME, (200.5, 100.5, 300), 100.5),
     ],
 )
