@@ -24,7 +24,7 @@ from tests.integration.test_recovery_burst import (
     Streams,
 )
 from tests.integration.test_workers import ROOMS
-from tests.integration.workers import WorkersDaemon, gone
+from tests.integration.workers import WorkersDaemon, gone, is_free
 
 CLIENTS, ROUNDS = 300, 60
 DEATHS = (15, 35)
@@ -56,16 +56,19 @@ class Survivor(Listener):
         if not self._is_done:
             self._task = asyncio.get_running_loop().create_task(self._return())
 
-    async def _return(self) -> None:
-        Survivor.returns += 1
-        self.drop()
+    async def connect(self) -> None:
         while True:
             try:
-                await self.connect()
+                await super().connect()
             except ConnectionError:  # its share of the port was that of the dead
                 await asyncio.sleep(0)
             else:
                 return
+
+    async def _return(self) -> None:
+        Survivor.returns += 1
+        self.drop()
+        await self.connect()
 
     def end(self) -> None:
         """Leave for good."""
@@ -179,18 +182,6 @@ def test_without_a_supervisor_workers_tell_their_clients_and_end(server: Workers
         eventually(lambda: gone(pids), "the end of the workers")
         eventually(lambda: is_free(server.port), "the port")
         assert server.wait() == -signal.SIGKILL
-
-
-def is_free(port: int) -> bool:
-    """Whether a port can be had by somebody who does not share it."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("0.0.0.0", port))
-            probe.listen()
-        except OSError:
-            return False
-        return True
 
 
 # ------------------------------------------------------------------ replacing

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -87,16 +88,17 @@ class WorkersDaemon(Daemon):
 
     def pid_of(self, connected: Connected) -> int:
         """The worker that has accepted a connection."""
-        port = connected.socket.getsockname()[1]
-        return int(eventually(lambda: self._owner_of(port), "a worker that has the connection"))
+        host, port, *_ = connected.socket.getsockname()
+        return int(eventually(lambda: self._owner_of(host, port), "a worker that has the connection"))
 
-    def _owner_of(self, port: int) -> int:
+    def _owner_of(self, host: str, port: int) -> int:
         for child in psutil.Process(self.pid).children():
             try:
                 connections = child.net_connections("tcp")
             except psutil.Error:  # it has just ended
                 continue
-            if any(one.raddr and one.raddr.port == port for one in connections):
+            peers = (one.raddr for one in connections if one.raddr)
+            if any(peer.port == port and peer.ip.endswith(host) for peer in peers):  # ::ffff:127.0.0.1
                 return child.pid
         return 0
 
@@ -138,3 +140,15 @@ def is_alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def is_free(port: int) -> bool:
+    """Whether a port can be had by somebody who does not share it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+            probe.listen()
+        except OSError:
+            return False
+        return True
