@@ -345,9 +345,15 @@ class RedisCluster:
         slot = int(self.masters[0].command("CLUSTER", "KEYSLOT", key))
         return self.masters[slot * self.MASTERS // self.SLOTS]
 
+    def begin_move(self, slot: int, source: RedisServer, target: RedisServer) -> None:
+        """Give a slot away: keys that *source* does not have are asked for at *target* (``ASK``)."""
+        target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", self.id_of(source))
+        source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", self.id_of(target))
+
     def move_slot(self, slot: int, source: RedisServer, target: RedisServer) -> None:
-        """Give an empty slot to another master, and let every master know."""
-        for server in (target, source, *self.masters):
+        """Give away a slot without keys; other masters learn it in time."""
+        self.begin_move(slot, source, target)
+        for server in (target, source):
             server.command("CLUSTER", "SETSLOT", slot, "NODE", self.id_of(target))
 
     @staticmethod

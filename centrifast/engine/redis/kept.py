@@ -22,14 +22,25 @@ async def pause(clock: Clock, seconds: float) -> None:
 
 
 class KeptConnection:
-    """One server's connection; *dial* makes it. Nobody waits for it: while there is none, asking fails at once."""
+    """One server's connection; *dial* makes it. Nobody waits for it: while there is none, asking fails at once.
 
-    def __init__(self, dial: Callable[[], Awaitable[Connection]], clock: Clock, name: str) -> None:
+    *on_lost* is called whenever it has ended.
+    """
+
+    def __init__(
+        self,
+        dial: Callable[[], Awaitable[Connection]],
+        clock: Clock,
+        name: str,
+        on_lost: Callable[[], None] = lambda: None,
+    ) -> None:
         self._dial = dial
         self._clock = clock
         self._name = name
         self._connection: Connection | None = None
         self._since = 0.0
+        self._on_lost = on_lost
+        self._attempted = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
     @property
@@ -56,6 +67,10 @@ class KeptConnection:
         """Connect in the background, however often it takes."""
         self._keeper = asyncio.create_task(self._keep())
 
+    async def attempted(self) -> None:
+        """Return when there is a connection, or none could be made just now."""
+        await self._attempted.wait()
+
     def ask(self, command: Command) -> asyncio.Future[Reply]:
         """See ``Wire.ask``."""
         if self._connection is None:
@@ -72,6 +87,7 @@ class KeptConnection:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
+        self._attempted.set()
         if self._connection is not None:
             self._connection.abort(ConnectionError(f"the connection to Redis at {self._name} is closed"))
 
@@ -79,6 +95,7 @@ class KeptConnection:
 
     def _use(self, connection: Connection) -> None:
         self._connection = connection
+        self._attempted.set()
         self._since = self._clock.monotonic()
 
     def _age(self) -> float:
@@ -88,6 +105,8 @@ class KeptConnection:
         while True:
             if self._connection is not None:
                 await self._connection.lost
+                self._attempted.clear()
+                self._on_lost()
                 log.error("Redis is away", shard=self._name, error=str(self._connection.error))
                 if self._age() < REDIS_PAUSE:
                     await pause(self._clock, REDIS_PAUSE)
@@ -99,6 +118,7 @@ class KeptConnection:
             try:
                 self._use(await self._dial())
             except (ConnectionError, TimeoutError) as error:
+                self._attempted.set()
                 log.debug("Redis can not be reached", shard=self._name, error=str(error))
                 await pause(self._clock, REDIS_PAUSE)
             else:

@@ -6,7 +6,6 @@ elsewhere is noticed by ``+switch-master``, or when the Sentinels are asked ever
 lanes move over.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 
@@ -18,6 +17,7 @@ from centrifast.engine.redis.lane import Lane, MakeWire, Route
 from centrifast.engine.redis.pubsub_wire import PubSubWire
 from centrifast.engine.redis.settings import Place, ShardSettings
 from centrifast.engine.redis.shard import Count, ServerShard, W, dialer_of, uncounted
+from centrifast.engine.redis.watch import Watch
 
 POLL_INTERVAL = 5.0
 """Seconds between two questions for the master: notices get lost (engines specification 3.7)."""
@@ -88,27 +88,24 @@ class SentinelShard(ServerShard):
     ) -> None:
         super().__init__(settings, clock, count)
         self._sentinels = Sentinels(settings, clock)
-        self._poll_interval = poll_interval
-        self._switches = _Switches(settings.master_name, self._sentinels, clock, self._look_soon)
-        self._must_look = asyncio.Event()
-        self._watch: asyncio.Task[None] | None = None
+        self._watch = Watch(clock, poll_interval, self._look, self.name)
+        self._switches = _Switches(settings.master_name, self._sentinels, clock, self._watch.soon)
 
     async def start(self) -> None:
         """See ``Shard.start``."""
         await super().start()
-        self._watch = asyncio.create_task(self._keep_watching())
+        await self._switches.start()
+        self._watch.start()
 
     async def close(self) -> None:
         """See ``Shard.close``."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait([self._watch])
+        await self._watch.close()
         await self._switches.close()
         await super().close()
 
     # -------------------------------------------------------------- inside
 
-    async def _dial(self, make: Callable[[Clock, str, float], W]) -> W:
+    async def dial(self, make: Callable[[Clock, str, float], W]) -> W:
         """Connect to the first that is named a master and is one."""
         failure: OSError = ConnectionError(f"no master of {self.name} is known")
         tried: set[Place] = set()
@@ -140,21 +137,6 @@ class SentinelShard(ServerShard):
         return wire
 
     # ------------------------------------------------------------ watching
-
-    def _look_soon(self) -> None:
-        self._must_look.set()
-
-    async def _keep_watching(self) -> None:
-        await self._switches.start()
-        while True:
-            timer = self._clock.call_later(self._poll_interval, self._look_soon)
-            await self._must_look.wait()
-            timer.cancel()
-            self._must_look.clear()
-            try:
-                await self._look()
-            except (ConnectionError, TimeoutError) as error:
-                log.debug("the master can not be asked for", shard=self.name, error=str(error))
 
     async def _look(self) -> None:
         """Move over if somebody else is the master by now."""

@@ -95,12 +95,12 @@ class ServerShard:
     # -------------------------------------------------------------- inside
 
     async def _dial_commands(self) -> Connection:
-        return await self._dial(partial(Connection, on_error=self._on_error))
+        return await self.dial(partial(Connection, on_error=self._on_error))
 
     async def _dial_lane(self, make: MakeWire) -> PubSubWire:
-        return await self._dial(make)
+        return await self.dial(make)
 
-    async def _dial(self, make: Callable[[Clock, str, float], W]) -> W:
+    async def dial(self, make: Callable[[Clock, str, float], W]) -> W:
         """Connect to the first place that answers."""
         *others, last = self._settings.places
         for place in others:
