@@ -40,6 +40,7 @@ from centrifast.server.listeners import (
     tls_of,
 )
 from centrifast.server.listeners import serve as listen
+from centrifast.server.pace import Pace
 from centrifast.server.routes import Routes
 from centrifast.systemd import PassedSocket
 from centrifast.transports._connection import Settings
@@ -87,7 +88,8 @@ def settle_memory() -> None:
 class Server:
     """All parts of one process; *passed* are sockets that were opened for it.
 
-    A worker is one of several and has a *number*; its *engine* is shared with them, while *has_engine* says so.
+    A worker is one of several and has a *number*, of so many *workers*; its *engine* is shared with them, while
+    *has_engine* says so.
     """
 
     def __init__(
@@ -97,10 +99,12 @@ class Server:
         *,
         engine: Engine | None = None,
         number: int = 0,
+        workers: int = 1,
         has_engine: Callable[[], bool] = lambda: True,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._config, self._passed, self._has_engine = config, passed, has_engine
+        self._count = workers
         self.clock = self._clock = SystemClock(loop)
         options, queue_max_size = config.websocket, config.client.queue_max_size
         self._drain = Drain(loop.call_soon, queue_max_size, DRAIN_SLICE, options.write_timeout)
@@ -170,14 +174,20 @@ class Server:
         )
         add_endpoints(self._config, parts, external, internal)
         passed_external, passed_internal = assign_sockets(self._passed, plan)
-        await self._open(plan.external, external, tls_of(http_server, external=True), passed_external)
+        pace = Pace(self._config.client.connect_rate / self._count, self._clock)
+        await self._open(plan.external, external, tls_of(http_server, external=True), passed_external, pace)
         if internal is not external:
             await self._open(plan.internal, internal, tls_of(http_server, external=False), passed_internal)
 
     async def _open(
-        self, address: Address, routes: Routes, tls: ssl.SSLContext | None, passed: list[socket.socket]
+        self,
+        address: Address,
+        routes: Routes,
+        tls: ssl.SSLContext | None,
+        passed: list[socket.socket],
+        pace: Pace | None = None,
     ) -> None:
-        """Serve *routes* on the sockets that were *passed*, or on sockets of our own if there are none."""
+        """Serve *routes* on the sockets that were *passed*, or on sockets of our own if there are none, at *pace*."""
         if not routes.names:
             if passed:
                 raise ListenError(
@@ -190,7 +200,7 @@ class Server:
         self._doors.append(door)
         sockets = passed or open_sockets(address, reuse_port=self._config.http_server.reuse_port)
         places = dict.fromkeys(map(place_of, sockets))
-        self._listeners += listen(door, sockets, tls, self._clock)
+        self._listeners += listen(door, sockets, tls, self._clock, pace)
         self.serving += [(routes.names, place) for place in (places if passed else (address,))]
         self._places += places
 

@@ -131,6 +131,15 @@ class ClientConfig:
     connection_limit: int = option(0, "Connections of this node; 0 = no limit.")
     user_connection_limit: int = option(0, "Connections of one user on this node; 0 = no limit.")
     connection_rate_limit: int = option(0, "New connections of this node; 0 = no limit.", unit="per second")
+    connect_rate: int = option(
+        0,
+        "Connections accepted by this node, by each of its workers an equal part; those that come faster wait in the "
+        "kernel's queue instead of being refused; 0 = no limit. Counts requests of the API that come on new "
+        "connections to the same port; a port of their own, `http_server.internal_port`, is not paced.",
+        unit="per second",
+        min=0,
+        extension=True,
+    )
     connect_include_server_time: bool = option(False, "Put Unix time in milliseconds into the connect reply.")
     history_max_publication_limit: int = option(
         300, "Publications one history request of a client can return.", min=0

@@ -5,10 +5,11 @@ us; and once its spare descriptor is lost, it asks the kernel again and again wi
 connections off the listening socket by itself and hands each to the loop:
 
     listening ──readable──▶ accept, up to ACCEPTS_AT_ONCE ──▶ transport and protocol
-        ▲                     └── EMFILE, ENFILE ──▶ 503 for some, with the spare descriptor ──▶ pausing
-        └──────────────────────────────────── after ACCEPT_PAUSE ──────────────────────────────────┘
+        ▲                     ├── EMFILE, ENFILE ──▶ 503 for some, with the spare descriptor ──▶ pausing
+        │                     └── faster than the pace ──▶ pausing                                  │
+        └─────────────────────── after ACCEPT_PAUSE, or when the pace allows ───────────────────────┘
 
-Who waits in the kernel's queue meanwhile is served when descriptors are there again.
+Who waits in the kernel's queue meanwhile is served afterwards.
 """
 
 import asyncio
@@ -22,9 +23,10 @@ from typing import Any
 from centrifast import log
 from centrifast.clock import Clock, TimerHandle
 from centrifast.protocol.http1 import Response, encode_response
+from centrifast.server.pace import Pace
 
-ACCEPTS_AT_ONCE = 64
-"""Connections taken before the loop serves others, about 15 µs each."""
+ACCEPTS_AT_ONCE = 16
+"""Connections taken before the loop serves others, 15 µs each; then the handshakes of as many come, 40 µs each."""
 
 REFUSALS_AT_ONCE = 64
 """Connections told that there is no descriptor for them, before each pause."""
@@ -64,7 +66,7 @@ OF_THE_CONNECTION = {
 
 
 class Acceptor:
-    """Accepts on *listener*, which it owns, and gives each connection a protocol made by *door*."""
+    """Accepts on *listener*, which it owns, and gives each connection a protocol made by *door*, at *pace* if any."""
 
     def __init__(
         self,
@@ -72,23 +74,25 @@ class Acceptor:
         door: Callable[[], asyncio.Protocol],
         tls: ssl.SSLContext | None,
         clock: Clock,
+        pace: Pace | None = None,
     ) -> None:
         self._listener = listener
         self._door = door
         self._tls = tls
         self._handshake_timeout = TLS_HANDSHAKE_TIMEOUT if tls is not None else None
         self._clock = clock
+        self._pace = pace or Pace(0, clock)
         self._loop = asyncio.get_running_loop()
         self._arrivals: set[_Arrival] = set()
         self._spare: int | None = open_spare()
-        self._pause: TimerHandle | None = None
+        self._pausing: TimerHandle | None = None
         self._next_log = 0.0
         self._resume()
 
     @property
     def is_pausing(self) -> bool:
         """Whether nothing is accepted for the moment."""
-        return self._pause is not None
+        return self._pausing is not None
 
     def close(self) -> None:
         """Accept no more; harmless when it has been done. Accepted connections go on, unfinished handshakes do not."""
@@ -96,8 +100,8 @@ class Acceptor:
             return
         self._loop.remove_reader(self._listener)
         self._listener.close()
-        if self._pause is not None:
-            self._pause.cancel()
+        if self._pausing is not None:
+            self._pausing.cancel()
         self._close_spare()
         for arrival in list(self._arrivals):
             arrival.abort()
@@ -105,13 +109,17 @@ class Acceptor:
     # ------------------------------------------------------------------ inside
 
     def _resume(self) -> None:
-        self._pause = None
+        self._pausing = None
         if self._spare is None:
             self._spare = open_spare()
         self._loop.add_reader(self._listener, self._on_acceptable)
 
     def _on_acceptable(self) -> None:
         for _ in range(ACCEPTS_AT_ONCE):
+            wait = self._pace.wait()
+            if wait:
+                self._pause_for(wait)
+                return
             try:
                 accepted, _address = self._listener.accept()
             except (BlockingIOError, InterruptedError):
@@ -121,6 +129,7 @@ class Acceptor:
                     continue
                 self._on_failure(error)
                 return
+            self._pace.count()
             _Arrival(self._connect(accepted), self._arrivals)
 
     def _connect(self, accepted: socket.socket) -> Coroutine[Any, Any, object]:
@@ -130,7 +139,6 @@ class Acceptor:
 
     def _on_failure(self, error: OSError) -> None:
         """Say so, tell some of those who wait, and leave the rest waiting for a moment."""
-        self._loop.remove_reader(self._listener)
         now = self._clock.monotonic()
         if now >= self._next_log:
             self._next_log = now + SHORTAGE_LOG_PERIOD
@@ -141,7 +149,12 @@ class Acceptor:
             )
         if error.errno in SHORTAGES:
             self._refuse_some()
-        self._pause = self._clock.call_later(ACCEPT_PAUSE, self._resume)
+        self._pause_for(ACCEPT_PAUSE)
+
+    def _pause_for(self, seconds: float) -> None:
+        """Leave those who wait in the kernel's queue."""
+        self._loop.remove_reader(self._listener)
+        self._pausing = self._clock.call_later(seconds, self._resume)
 
     def _refuse_some(self) -> None:
         """Use the spare descriptor for one after the other. Somebody else may be faster to take it."""

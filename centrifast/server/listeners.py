@@ -13,6 +13,7 @@ from centrifast.clock import Clock
 from centrifast.config.schema_server import HttpServerConfig
 from centrifast.config.schema_tls import TlsConfig
 from centrifast.server.acceptor import Acceptor
+from centrifast.server.pace import Pace
 from centrifast.systemd import PassedSocket
 
 BACKLOG = 4096
@@ -207,9 +208,10 @@ def serve(
     sockets: Sequence[socket.socket],
     tls: ssl.SSLContext | None,
     clock: Clock,
+    pace: Pace | None = None,
 ) -> list[Acceptor]:
-    """Accept connections on *sockets*, which the acceptors own from here on."""
-    return [Acceptor(opened, door, tls, clock) for opened in sockets]
+    """Accept connections on *sockets*, which the acceptors own from here on, at *pace* together if any."""
+    return [Acceptor(opened, door, tls, clock, pace) for opened in sockets]
 
 
 def log_start(names: Sequence[str], address: Address) -> None:

@@ -25,6 +25,7 @@ from centrifast.limits import WORKER_ORPHAN, WORKER_START
 from centrifast.process import FAILED, log_loop_error, show_stacks_on_fatal_signals
 from centrifast.reload import NodeConfiguration, let_go
 from centrifast.systemd import PassedSocket
+from centrifast.workers.count import worker_count
 from centrifast.workers.ledger import Line
 from centrifast.workers.messages import (
     NotStarted,
@@ -144,6 +145,7 @@ class Worker:
             passed,
             engine=engine,
             number=self._start.number,
+            workers=worker_count(self._config.workers),
             has_engine=lambda: not self._is_orphan,
         )
         server.node.admission.share(Line(*self._start.ledger))

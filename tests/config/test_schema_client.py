@@ -18,6 +18,7 @@ def test_defaults_are_those_of_centrifugo() -> None:
         "client.history_max_publication_limit": 300,
         "client.recovery_max_publication_limit": 300,
         "client.connection_limit": 0,
+        "client.connect_rate": 0,
         "client.insecure": False,
         "client.token.hmac_secret_key": "",
     }

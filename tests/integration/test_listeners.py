@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,24 @@ def test_a_listener_without_endpoints_is_not_opened(tmp_path: Path) -> None:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", external), timeout=20)
         assert len(starts(server)) == 1
+
+
+def test_who_connects_faster_than_the_rate_waits_and_the_internal_port_does_not(tmp_path: Path) -> None:
+    external = free_port()
+    changes = {"http_server": {"address": "127.0.0.1"}, "client": {"connect_rate": 1}}
+    server = ServerProcess(tmp_path, changes)
+    server.config["http_server"] |= {"port": external, "internal_port": str(server.port)}
+    with server, ExitStack() as stack:
+        # At this rate the last of them would be answered after the test has given up.
+        questions = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(40)]
+        for question in questions:
+            stack.enter_context(question).sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        for question in questions:
+            assert question.recv(100).startswith(b"HTTP/1.1 200 OK")
+        for _ in range(3):  # the second and the third wait for a second each
+            client = stack.enter_context(RawWebSocket(external))
+            client.connect()
+        assert "rror" not in server.log()
 
 
 def test_an_internal_address_of_its_own_is_enough_for_two(tmp_path: Path) -> None:

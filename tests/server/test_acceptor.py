@@ -4,7 +4,7 @@ import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from centrifast.server.acceptor import (
     Acceptor,
     open_spare,
 )
+from centrifast.server.pace import PACE_INTERVAL, Pace
 from tests.deploy.certificates import Authority
 from tests.fakes import FakeClock
 from tests.server.http_peer import run, until
@@ -64,10 +65,13 @@ class Listener(socket.socket):
 
 @asynccontextmanager
 async def accepting(
-    listener: Listener, clock: FakeClock | None = None, tls: ssl.SSLContext | None = None
+    listener: Listener,
+    clock: FakeClock | None = None,
+    tls: ssl.SSLContext | None = None,
+    pace: Pace | None = None,
 ) -> AsyncIterator[Acceptor]:
     """An acceptor that is closed at the end."""
-    acceptor = Acceptor(listener, Echo, tls, clock or FakeClock())
+    acceptor = Acceptor(listener, Echo, tls, clock or FakeClock(), pace)
     try:
         yield acceptor
     finally:
@@ -229,6 +233,74 @@ def test_closing_ends_a_pause() -> None:
         with socket.create_connection(("127.0.0.1", listener.port)):
             async with accepting(listener, clock) as acceptor:
                 await until(lambda: acceptor.is_pausing)
+        assert clock.timers == 0
+
+    run(scenario())
+
+
+# ---------------------------------------------------------------------- pace
+
+
+def test_those_above_the_rate_wait_and_are_served_when_it_allows(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        clock = FakeClock()
+        pace = Pace(2 / PACE_INTERVAL, clock)  # two an interval, four at first
+        listener = Listener()
+        async with accepting(listener, clock, pace=pace) as acceptor:
+            with ExitStack() as stack:
+                clients = [
+                    stack.enter_context(socket.create_connection(("127.0.0.1", listener.port)))
+                    for _ in range(9)
+                ]
+                for client in clients:
+                    client.setblocking(False)
+                    client.send(b"x")
+                answered = []
+                for _ in range(3):
+                    await until(lambda: acceptor.is_pausing)
+                    await turn(100)
+                    answered.append([answer_of(client) for client in clients])
+                    clock.advance(PACE_INTERVAL)
+                last = await asyncio.get_running_loop().sock_recv(clients[-1], 1)
+                pausing_at_the_end = acceptor.is_pausing
+            await turn(10)
+        assert answered == [
+            [b"x"] * 4 + [None] * 5,
+            [None] * 4 + [b"x"] * 2 + [None] * 3,
+            [None] * 6 + [b"x"] * 2 + [None],
+        ]
+        assert last == b"x"
+        assert not pausing_at_the_end  # nobody waits
+
+    run(scenario())
+    assert not caplog.records
+
+
+def answer_of(client: socket.socket) -> bytes | None:
+    """What has come back; None for nothing."""
+    try:
+        return client.recv(1)
+    except BlockingIOError:
+        return None
+
+
+def test_two_listeners_share_a_pace_and_closing_ends_the_wait() -> None:
+    async def scenario() -> None:
+        clock = FakeClock()
+        pace = Pace(1, clock)
+        first, second = Listener(), Listener()
+        async with accepting(first, clock, pace=pace), accepting(second, clock, pace=pace) as other:
+            await talk(first.port)
+            with socket.create_connection(("127.0.0.1", second.port)) as client:
+                client.send(b"x")
+                client.setblocking(False)
+                await until(lambda: other.is_pausing)
+                assert second.attempts == 0
+                clock.advance(1)
+                assert await asyncio.get_running_loop().sock_recv(client, 1) == b"x"
+                with socket.create_connection(("127.0.0.1", second.port)):
+                    await until(lambda: other.is_pausing)
+            await turn(10)
         assert clock.timers == 0
 
     run(scenario())
