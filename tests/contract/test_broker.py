@@ -5,6 +5,7 @@ stores count in them.
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -138,6 +139,8 @@ class Bench:
         self.run(self.broker.unsubscribe(channel))
 
 
+NUMBERS = itertools.count()
+
 Kind = Callable[[Servers], tuple[Broker, Callable[[float], None]]]
 
 
@@ -155,7 +158,9 @@ def redis_broker(stores_of: Callable[[Servers], Sequence[Store]], **options: Any
     def make(servers: Servers) -> tuple[Broker, Callable[[float], None]]:
         clock = FakeClock()
         stores = stores_of(servers)
-        return SettledBroker(stores, clock, **options), emptied(servers_of(stores), clock)
+        # Members of a cluster may hand on what was published for the test before, so no two share a prefix.
+        prefix = f"app{next(NUMBERS)}"
+        return SettledBroker(stores, clock, prefix, **options), emptied(servers_of(stores), clock)
 
     return make
 
@@ -167,6 +172,8 @@ KINDS: dict[str, Kind] = {
     "redis_lists": redis_broker(lambda servers: [servers.first], use_lists=True),
     "valkey": redis_broker(lambda servers: [servers.valkey]),
     "redis_two_shards": redis_broker(lambda servers: [servers.first, servers.second]),
+    "redis_cluster": redis_broker(lambda servers: [servers.cluster]),
+    "redis_cluster_partitions": redis_broker(lambda servers: [servers.cluster], partitions=4),
 }
 
 
@@ -247,6 +254,23 @@ def test_first_publication_of_a_stream_carries_the_epoch(bench: Bench) -> None:
     epoch = bench.publish().position.epoch
     bench.publish()
     assert [publication.epoch for _, publication, _ in bench.events.publications] == [epoch, ""]
+
+
+@pytest.mark.parametrize("channel", ["{x}y", "{}e", "a}b", "a:b c", "канал", "a__b", "__p1:1:e__", "x" * 255])
+def test_names_may_hold_anything(bench: Bench, channel: str) -> None:
+    bench.subscribe(channel)
+    bench.publish(b"1", channel, key=channel)
+    assert bench.publish(b"2", channel, key=channel).suppressed
+    bench.publish(b"3", channel, history=HistoryOptions())
+    bench.join(channel)
+    assert [publication.data for publication in bench.history(channel=channel).publications] == [b"1"]
+    assert [name for name, _, _ in bench.events.publications] == [channel] * 2
+    assert bench.events.comings == [("join", channel, ANN)]
+    bench.unsubscribe(channel)
+    bench.publish(b"4", channel)
+    bench.remove_history(channel)
+    assert bench.position(channel).offset == 2
+    assert bench.events.data() == [b"1", b"3"]
 
 
 def test_no_event_follows_close(bench: Bench) -> None:

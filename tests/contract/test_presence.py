@@ -82,6 +82,7 @@ KINDS: dict[str, Kind] = {
     "redis_mapping": redis_presence(lambda servers: [servers.first], user_mapping=True),
     "valkey_field_ttl": redis_presence(lambda servers: [servers.valkey], hash_field_ttl=True),
     "redis_two_shards": redis_presence(lambda servers: [servers.first, servers.second], user_mapping=True),
+    "redis_cluster": redis_presence(lambda servers: [servers.cluster], user_mapping=True),
 }
 
 
@@ -316,6 +317,7 @@ def test_manager_against_a_plain_dict(kind: str, servers: Servers) -> None:
 
     OfKind.kind = staticmethod(KINDS[kind])
     OfKind.servers = servers
+    examples = 30 if "redis" in kind or "valkey" in kind else 100  # there each step asks a server
     run_state_machine_as_test(
-        OfKind, settings=settings(max_examples=100, stateful_step_count=40, deadline=None)
+        OfKind, settings=settings(max_examples=examples, stateful_step_count=40, deadline=None)
     )

@@ -10,6 +10,7 @@ from redis.crc import key_slot
 from centrifast.clock import SystemClock
 from centrifast.engine.contract import BrokerEvents, PublishOptions, PublishResult
 from centrifast.engine.redis.broker import RedisBroker
+from centrifast.engine.redis.cluster import ClusterShard
 from centrifast.engine.redis.contract import Shard
 from centrifast.engine.redis.hashing import shard_of
 from centrifast.engine.redis.presence import RedisPresence
@@ -28,8 +29,10 @@ Store = RedisServer | RedisCluster
 def shard_at(store: Store) -> Shard:
     """A shard, not started, of a server or cluster; it lives by the real time."""
     clock = SystemClock(asyncio.get_running_loop())
-    assert isinstance(store, RedisServer)
-    return ServerShard(ShardSettings(Kind.SERVER, (Place("127.0.0.1", store.port),)), clock)
+    places = tuple(Place("127.0.0.1", server.port) for server in servers_of([store]))
+    if isinstance(store, RedisCluster):
+        return ClusterShard(ShardSettings(Kind.CLUSTER, places), clock)
+    return ServerShard(ShardSettings(Kind.SERVER, places), clock)
 
 
 def servers_of(stores: Sequence[Store]) -> list[RedisServer]:
@@ -92,11 +95,13 @@ class SettledBroker(RedisBroker):
     Redis keeps the order of what one server publishes, so that is when a last message of each server is here.
     """
 
-    def __init__(self, stores: Sequence[Store], clock: FakeClock, **options: Any) -> None:
+    def __init__(
+        self, stores: Sequence[Store], clock: FakeClock, prefix: str = PREFIX, **options: Any
+    ) -> None:
         self.own = OwnShards(stores)
-        self._last = last_channels(stores)
+        self._last = last_channels(stores, options.get("partitions", 0))
         self._numbers = itertools.count()
-        super().__init__(self.own.shards, PREFIX, clock, **options)
+        super().__init__(self.own.shards, prefix, clock, **options)
 
     async def start(self, events: BrokerEvents) -> None:
         await self.own.start()
@@ -133,16 +138,17 @@ class SettledBroker(RedisBroker):
         await asyncio.gather(*come)
 
 
-def last_channels(stores: Sequence[Store]) -> list[str]:
-    """One channel for each server that keeps data."""
+def last_channels(stores: Sequence[Store], partitions: int) -> list[str]:
+    """One channel for each server that keeps data, or for each partition of a cluster."""
     found: dict[tuple[int, int], str] = {}
     for number in range(100):
         channel = f"last:{number}"
         index = shard_of(channel, len(stores))
-        third = 0
+        part = 0
         if isinstance(stores[index], RedisCluster):
-            third = key_slot(channel.encode()) * RedisCluster.MASTERS // RedisCluster.SLOTS
-        found.setdefault((index, third), channel)
+            master = key_slot(channel.encode()) * RedisCluster.MASTERS // RedisCluster.SLOTS
+            part = shard_of(channel, partitions) if partitions else master
+        found.setdefault((index, part), channel)
     return list(found.values())
 
 
