@@ -1,4 +1,4 @@
-"""HTTP/1.1 requests out of bytes, and responses into bytes (RFC 9112). Sans-I/O.
+"""HTTP/1.1 requests out of bytes (RFC 9112). Sans-I/O.
 
 How it works: httptools, which is llhttp, the parser of Node.js, reads the bytes. It cannot stop between two
 pipelined requests nor tell where one ended, so it is only ever given bytes of the present one:
@@ -14,11 +14,24 @@ a request differently are how requests are smuggled (RFC 9112 11.2). See docs/de
 
 import re
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from urllib.parse import unquote
 
 import httptools
 import msgspec
+
+from centrifast.protocol.http_response import REASONS, Response, encode_response, text_response
+
+__all__ = [
+    "CONTINUE",
+    "REASONS",
+    "BadRequestError",
+    "Request",
+    "RequestParser",
+    "Response",
+    "encode_response",
+    "has_token",
+    "text_response",
+]
 
 HEAD_SIZE_LIMIT = 16 * 1024
 """Bytes of request line and headers; browsers stay below 8 KiB with large cookies."""
@@ -36,8 +49,6 @@ CODING_SIZE_LIMIT = 1024
 """Bytes of a chunked body between two pieces of data: sizes and extensions, which mean nothing, or all trailers."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 # Possessive quantifiers: no backtracking, so the time is linear whatever a peer sends.
 _START_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!-~]++) HTTP/([0-9]\.[0-9])\r\n")
@@ -70,44 +81,6 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     is_upgrade: bool
     """Whether ``Connection`` has the token ``upgrade``; what follows may then be no HTTP."""
     body: bytes = b""
-
-
-class Response(msgspec.Struct, frozen=True, gc=False):
-    """What a handler answers. Content-Length, Date and Connection are added on the way out."""
-
-    status: int = 200
-    body: bytes = b""
-    content_type: str = "application/json"
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-def text_response(status: int, text: str = "", headers: tuple[tuple[str, str], ...] = ()) -> Response:
-    """A plain text answer; without a text the body is empty."""
-    return Response(status, text.encode(), "text/plain; charset=utf-8" if text else "", headers)
-
-
-def encode_response(
-    response: Response, *, keep_alive: bool, date: bytes = b"", with_body: bool = True
-) -> bytes:
-    """The bytes of a response. *date* is a whole ``Date`` line or nothing; HEAD gets no body."""
-    body = response.body
-    if keep_alive and with_body and response.status == 200 and not response.headers:
-        return b"HTTP/1.1 200 OK\r\n%bContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (
-            date,
-            response.content_type.encode("latin-1"),
-            len(body),
-            body,
-        )
-    lines = [f"HTTP/1.1 {response.status} {REASONS.get(response.status, '')}\r\n{date.decode()}"]
-    if response.content_type:
-        lines.append(f"Content-Type: {response.content_type}\r\n")
-    lines.extend(f"{name}: {value}\r\n" for name, value in response.headers)
-    if response.status != 204:
-        lines.append(f"Content-Length: {len(body)}\r\n")
-    if not keep_alive:
-        lines.append("Connection: close\r\n")
-    head = "".join(lines).encode("latin-1")
-    return b"%b\r\n%b" % (head, body if with_body else b"")
 
 
 def has_token(value: str, token: str) -> bool:
