@@ -1,7 +1,8 @@
 """How many publications per second does the HTTP API take? No subscribers, 16 keep-alive connections.
 
 The limit is an echo server of httptools on uvloop, measured in turn. ``client_cpu_share`` near 1 would mean that
-the load client was the bottleneck; then the figure is a lower bound. With ``--history`` every publication gets an
+the load client was the bottleneck; then the figure is a lower bound. The client repeats its head as backends do that
+add no trace to it, so that is read once (``protocol/known_heads.py``). With ``--history`` every publication gets an
 offset and is kept for a while.
 """
 

@@ -20,6 +20,7 @@ import httptools
 import msgspec
 
 from centrifast.protocol.http_response import REASONS, Response, encode_response, text_response
+from centrifast.protocol.known_heads import KnownHeads
 
 __all__ = [
     "CONTINUE",
@@ -139,6 +140,7 @@ class RequestParser:
 
     *body_limit* is asked once for every request whose body is larger than ``SMALL_BODY_SIZE``, before more
     than that is kept: it returns the largest size allowed, 0 for any, or raises ``BadRequestError`` of its own.
+    *known* are heads that other parsers have read; without it every head is.
     A request with ``keep_alive`` false is the last one: what follows is dropped (RFC 9112 section 9.6).
     """
 
@@ -151,6 +153,7 @@ class RequestParser:
         "_current",
         "_error",
         "_had_last",
+        "_known",
         "_limit",
         "_llhttp",
         "_message",
@@ -158,8 +161,11 @@ class RequestParser:
         "wants_continue",
     )
 
-    def __init__(self, body_limit: Callable[[Request], int] = lambda _request: 0) -> None:
+    def __init__(
+        self, body_limit: Callable[[Request], int] = lambda _request: 0, known: KnownHeads | None = None
+    ) -> None:
         self._body_limit = body_limit
+        self._known = known
         self._message = _Message()  # an object of its own, so that no cycle keeps a connection alive
         self._llhttp = httptools.HttpRequestParser(self._message)
         self._buffer = b""
@@ -240,9 +246,19 @@ class RequestParser:
             if size >= HEAD_SIZE_LIMIT:
                 raise BadRequestError(431, "request head too large")
             return None
-        self._position = end
         self._blank_lines = 0
-        request = self._parse_head(buffer[start:end])
+        head = buffer[start:end]
+        known = self._known.find(head) if self._known is not None else None
+        self._position = end
+        if known is not None:
+            self._message.begin()
+            self._message.headers = None  # those of the stand-in say nothing new
+            self._llhttp.feed_data(known.stand_in)
+            self._current, self._body_left = known.request, known.body_size
+            return self._read_body()
+        request = self._parse_head(head)
+        if self._known is not None:
+            self._known.note(head, request, self._body_left)
         if not self._body_left:
             return request
         self._current = request

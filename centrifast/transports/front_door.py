@@ -13,6 +13,7 @@ from centrifast import log
 from centrifast.clock import Clock, TimerHandle
 from centrifast.metrics.vector import UNKNOWN, Vector
 from centrifast.protocol.http1 import Request, Response
+from centrifast.protocol.known_heads import KnownHeads
 from centrifast.server.routes import Routes, UpgradeHandler, UpgradeRefusal
 from centrifast.transports.http_connection import SWEEP_PERIOD, HttpConnection
 from centrifast.transports.refusal import Refusals
@@ -61,6 +62,7 @@ class FrontDoor:
         self.now = 0.0  # of the latest sweep: exact enough for timeouts
         self.date = b""
         self.draining = False
+        self.known_heads = KnownHeads()
         self.connections: set[HttpConnection] = set()
         self.handlers: set[asyncio.Future[Response]] = set()
         self._clock = clock

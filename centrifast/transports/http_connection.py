@@ -98,7 +98,7 @@ class HttpConnection(asyncio.Protocol):
             door.refuse(transport)
             return
         self._since = door.now
-        self._parser = RequestParser(door.routes.body_limit)
+        self._parser = RequestParser(door.routes.body_limit, door.known_heads)
 
     def data_received(self, data: bytes) -> None:
         parser = self._parser

@@ -17,6 +17,7 @@ from centrifast.protocol.http1 import (
     RequestParser,
     has_token,
 )
+from centrifast.protocol.known_heads import KnownHeads
 from tests.protocol.http1_sides import bytewise, read
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -482,6 +483,36 @@ def test_any_split_gives_the_same_requests(pieces: list[bytes], last: bytes, cut
     data = b"".join(pieces) + last
     borders = [0, *sorted(cuts), len(data)]
     assert read(data[start:end] for start, end in pairwise(borders)) == read([data])
+
+
+@given(
+    pieces=st.lists(st.sampled_from([GET, POST, CHUNKED, b"\r\n", head("Expect: 100-continue")]), max_size=4),
+    last=st.sampled_from([b"", b"\r", *(data for data, _ in REFUSED.values() if len(data) < 1000)]),
+    cuts=st.lists(st.integers(0, 400), max_size=8),
+)
+def test_heads_that_came_before_change_nothing(pieces: list[bytes], last: bytes, cuts: list[int]) -> None:
+    data = b"".join(pieces) + last
+    borders = [0, *sorted(cuts), len(data)]
+    known = KnownHeads()
+    fresh = read([data])
+    for parts in ([data], [data], [data[start:end] for start, end in pairwise(borders)]):
+        assert read(parts, RequestParser(known=known)) == fresh
+
+
+def test_a_head_that_came_before_is_not_read_again() -> None:
+    known = KnownHeads()
+    assert read([POST], RequestParser(known=known)) == read([POST])
+    parser = RequestParser(known=known)
+    parser.feed(POST + POST.replace(b"abc", b"def") + POST[:-1])
+    first, second = parser.next(), parser.next()
+    assert first is not None
+    assert second is not None
+    assert (first.body, second.body) == (b"abc", b"def")
+    assert first.headers is second.headers
+    assert parser.next() is None
+    assert parser.reads_body
+    parser.feed(b"c" + POST + CHUNKED)
+    assert read([b""], parser) == read([POST + POST + CHUNKED])
 
 
 def test_tokens_of_a_list() -> None:
