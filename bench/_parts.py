@@ -1,6 +1,6 @@
 """Questions about parts of the server: what one mechanism costs. Nothing is required but that it stays as it is."""
 
-from bench._row import COUNT, FEW, MICROSECONDS, MILLISECONDS, NANOSECONDS, TIMES, Question, Row
+from bench._row import COUNT, FEW, MICROSECONDS, MILLISECONDS, NANOSECONDS, SECONDS, TIMES, Question, Row
 
 QUESTIONS: tuple[Question, ...] = (
     Question(
@@ -80,5 +80,19 @@ QUESTIONS: tuple[Question, ...] = (
         ),
         rounds=2,
         seconds=8,
+    ),
+    Question(
+        "redis_connection",
+        "requests to Redis and messages from it, without broker and hub",
+        (
+            Row(
+                "a script called in Redis, 200 at once: CPU of the caller", "cpu_us_per_request", MICROSECONDS
+            ),
+            Row("a message of Redis heard: CPU", "cpu_us_per_message", MICROSECONDS),
+            Row("100,000 Redis channels subscribed to again", "subscribe_seconds", SECONDS),
+        ),
+        rounds=3,
+        seconds=10,
+        quick=("--requests", "5000", "--messages", "5000", "--channels", "5000"),
     ),
 )
