@@ -16,6 +16,7 @@ from centrifast._wheel import TimingWheel
 from centrifast.auth.tokens import verifiers
 from centrifast.clock import Clock, SystemClock, TimerHandle
 from centrifast.config.schema import Config
+from centrifast.consumers.service import Consumers
 from centrifast.endpoints import Parts, add_endpoints
 from centrifast.engine.contract import Engine
 from centrifast.engine.memory import MemoryBroker
@@ -120,6 +121,7 @@ class Server:
         engine = engine or memory_engine(config, self._clock)
         tokens, name = verifiers(config.client, self._clock), node_name(config, number)
         self.node = Node(config, self._clock, self._hub, codecs, engine, tokens, name)
+        self._consumers = Consumers(config, self.node, self._clock, self.node.uid)
         origins = OriginPolicy(config.client.allowed_origins)
         self._websocket = WebSocketEndpoint(self.node, self._settings, origins, pairs, compression)
         self._echo = EchoEndpoint(self._settings, echo, compression)
@@ -141,13 +143,18 @@ class Server:
     # ---------------------------------------------------------------- start
 
     async def start(self) -> None:
-        """Engine, timers, listeners, in this order. Raises ``OSError``, or ``ValueError`` for a clash of paths."""
+        """Engine, timers, listeners, consumers, in this order.
+
+        Raises ``OSError``, or ``ValueError`` for a clash of paths, or a queue that can not be reached.
+        """
         await self.node.start()
+        await self._consumers.connect()
         self._turn_wheel()
         self._trimmer.start()
         if self._config.graphite.enabled:
             self._graphite.start()
         await self._listen()
+        self._consumers.start()
         settle_memory()
 
     def _turn_wheel(self) -> None:
@@ -210,9 +217,11 @@ class Server:
     async def stop(self) -> None:
         """Accept nothing more, tell every client (3001), finish running requests, let go of the engine.
 
-        Waits for those requests as long as they take: the caller sets the limit.
+        Waits for those requests as long as they take: the caller sets the limit. Consumers end first: what they have
+        begun still reaches the clients that are here, and the rest waits for whoever comes next.
         """
         self._is_stopping = True
+        await self._consumers.stop()
         for listener in self._listeners:
             listener.close()
         # What was accepted last may have asked already: a moment to read it, before it counts as idle.

@@ -14,7 +14,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("doctor",),
     ("app", "daemon", "farewell", "process", "reload", "workers"),
     ("endpoints",),
-    ("server", "api", "transports"),
+    ("server", "api", "transports", "consumers"),
     ("client",),
     ("node", "control"),
     ("admission", "subscription_rules", "subscriptions", "history_options"),

@@ -22,7 +22,7 @@ SASL_MECHANISMS = ("", "plain", "scram-sha-256", "scram-sha-512", "aws-msk-iam")
 
 def check(config: Config) -> Iterator[str]:
     """Give a sentence for each rule that is broken."""
-    seen = set()
+    seen = {"redis_api"} if config.redis_api.enabled else set()
     for index, consumer in enumerate(config.consumers):
         path = f"consumers.[{index}]"
         if not NAME.fullmatch(consumer.name):

@@ -17,7 +17,7 @@ from centrifast.config.schema_channel import (
     RpcPingConfig,
 )
 from centrifast.config.schema_client import ClientConfig, SubscriptionTokenConfig, TokenConfig
-from centrifast.config.schema_consumer import ConsumerConfig
+from centrifast.config.schema_consumer import ConsumerConfig, RedisApiConfig
 from centrifast.config.schema_engine import (
     BrokerConfig,
     ControllerConfig,
@@ -139,7 +139,10 @@ class Config:
         NamedProxyConfig, "Backend endpoints that namespaces refer to by name.", support=Support.ACCEPTED
     )
     consumers: tuple[ConsumerConfig, ...] = items(
-        ConsumerConfig, "Commands and publications taken from queues.", support=Support.ACCEPTED
+        ConsumerConfig, "Commands and publications taken from queues."
+    )
+    redis_api: RedisApiConfig = section(
+        RedisApiConfig, "Commands from lists in the Redis of `engine.redis`.", extension=True
     )
     workers: str = option(
         "1",

@@ -16,6 +16,11 @@ CONSUMER_TYPES = (
     "azure_service_bus",
     "redis_list",
 )
+BUILT_TYPES = ("redis_stream", "redis_list")
+LATER_TYPES = tuple(name for name in CONSUMER_TYPES if name not in BUILT_TYPES)
+
+LISTS = 1000
+"""Numbered lists at most; each costs two connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +119,10 @@ class RedisStreamConsumerConfig(RedisConnectionConfig):
 
     streams: tuple[str, ...] = option((), "Keys of streams.")
     consumer_group: str = option("", "Consumer group; created when missing.")
-    visibility_timeout: float = option(30.0, "Messages not acknowledged in this time are claimed by others.")
-    num_workers: int = option(1, "Parallel handlers per stream; above 1 the order is lost.")
+    visibility_timeout: float = option(
+        30.0, "Messages not acknowledged in this time are claimed by others.", min=0.1, max=86400
+    )
+    num_workers: int = option(1, "Parallel handlers per stream; above 1 the order is lost.", min=1, max=1000)
     payload_value: str = option("payload", "Field with the payload.")
     method_value: str = option("method", "Field with the method.")
     publication_data_mode: ValueDataMode = section(ValueDataMode, "Messages are publications.")
@@ -126,9 +133,24 @@ class RedisListConsumerConfig(RedisConnectionConfig):
     """Redis lists, as Centrifugo 1 read them."""
 
     prefix: str = option("centrifugo", "Prefix of the lists.")
-    num_shards: int = option(0, "Also read this many numbered lists.")
-    batch_size: int = option(64, "Elements taken in one round trip after the first.")
-    block_timeout: float = option(5.0, "Time of the blocking pop.")
+    num_shards: int = option(0, "Also read this many numbered lists.", min=0, max=LISTS)
+    batch_size: int = option(64, "Elements taken in one round trip after the first.", min=0, max=10_000)
+    block_timeout: float = option(
+        5.0,
+        "Time one command waits for an element; a server that is away is noticed later by that.",
+        min=0.1,
+        max=60,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RedisApiConfig:
+    """Commands from lists in the Redis of `engine.redis`, with its prefix; whatever the engine is."""
+
+    enabled: bool = option(False, "Read the list `<prefix>.api`.")
+    num_shards: int = option(
+        0, "Also read this many lists `<prefix>.api.0`, `<prefix>.api.1`, ...", min=0, max=LISTS
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,16 +228,22 @@ class ConsumerConfig:
     """One queue."""
 
     name: str = option("", "Name, in logs and metrics.")
-    enabled: bool = option(False, "Read the queue.", support=Support.REFUSED)
-    type: str = option("", "Kind of queue.", choices=CONSUMER_TYPES)
-    postgresql: PostgresqlConsumerConfig = section(PostgresqlConsumerConfig, "Outbox table.")
-    kafka: KafkaConsumerConfig = section(KafkaConsumerConfig, "Kafka topics.")
+    enabled: bool = option(False, "Read the queue.")
+    type: str = option("", "Kind of queue.", choices=CONSUMER_TYPES, later=LATER_TYPES)
+    postgresql: PostgresqlConsumerConfig = section(
+        PostgresqlConsumerConfig, "Outbox table.", support=Support.ACCEPTED
+    )
+    kafka: KafkaConsumerConfig = section(KafkaConsumerConfig, "Kafka topics.", support=Support.ACCEPTED)
     redis_stream: RedisStreamConsumerConfig = section(RedisStreamConsumerConfig, "Redis streams.")
-    nats_jetstream: NatsJetstreamConsumerConfig = section(NatsJetstreamConsumerConfig, "NATS JetStream.")
-    google_pub_sub: GooglePubSubConsumerConfig = section(GooglePubSubConsumerConfig, "Google Cloud Pub/Sub.")
-    aws_sqs: AwsSqsConsumerConfig = section(AwsSqsConsumerConfig, "Amazon SQS.")
+    nats_jetstream: NatsJetstreamConsumerConfig = section(
+        NatsJetstreamConsumerConfig, "NATS JetStream.", support=Support.ACCEPTED
+    )
+    google_pub_sub: GooglePubSubConsumerConfig = section(
+        GooglePubSubConsumerConfig, "Google Cloud Pub/Sub.", support=Support.ACCEPTED
+    )
+    aws_sqs: AwsSqsConsumerConfig = section(AwsSqsConsumerConfig, "Amazon SQS.", support=Support.ACCEPTED)
     azure_service_bus: AzureServiceBusConsumerConfig = section(
-        AzureServiceBusConsumerConfig, "Azure Service Bus."
+        AzureServiceBusConsumerConfig, "Azure Service Bus.", support=Support.ACCEPTED
     )
     redis_list: RedisListConsumerConfig = section(
         RedisListConsumerConfig, "Redis lists, as Centrifugo 1 read them.", extension=True

@@ -58,7 +58,7 @@ class RedisFacts:
 
 def sections_of(config: Config) -> Iterator[tuple[str, RedisConnectionConfig]]:
     """Give every section of the configuration that uses Redis."""
-    if config.engine.type == "redis":
+    if config.engine.type == "redis" or config.redis_api.enabled:
         yield "engine.redis", config.engine.redis
     if config.broker.enabled and config.broker.type == "redis":
         yield "broker.redis", config.broker.redis

@@ -43,6 +43,10 @@ def test_what_fits_together_passes(tree: dict[str, object]) -> None:
             ["consumers.[1].name: 'ab' is used twice; names must be unique"],
         ),
         (
+            {"redis_api": {"enabled": True}, "consumers": [{"name": "redis_api"}]},
+            ["consumers.[0].name: 'redis_api' is used twice; names must be unique"],
+        ),
+        (
             consumer("kafka"),
             [f"consumers.[0].kafka.{name} must be set" for name in ("brokers", "topics", "consumer_group")],
         ),

@@ -1,12 +1,19 @@
 """Options of consumers."""
 
-from centrifast.config.option import walk
-from centrifast.config.schema_consumer import CONSUMER_TYPES, ConsumerConfig
+from centrifast.config.option import Support, walk
+from centrifast.config.schema_consumer import CONSUMER_TYPES, LATER_TYPES, ConsumerConfig
 
 
 def test_every_type_has_a_section_of_its_name() -> None:
     sections = {path for path, found in walk(ConsumerConfig) if found.section is not None and "." not in path}
     assert sections == set(CONSUMER_TYPES)
+
+
+def test_what_is_built_has_no_sections_without_effect() -> None:
+    without_effect = {
+        path for path, found in walk(ConsumerConfig) if found.facts.support is not Support.BUILT
+    }
+    assert {path.partition(".")[0] for path in without_effect} == set(LATER_TYPES)
 
 
 def test_defaults_are_those_of_centrifugo() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from centrifast.config.error import ConfigError
 from centrifast.config.schema import Config
+from centrifast.config.schema_consumer import LATER_TYPES
 from centrifast.config.validate import (
     refuse_unsupported,
     start_warnings,
@@ -81,7 +82,10 @@ def test_some_rules_count_at_the_start_only() -> None:
         ({"controller.enabled": True}, "controller.enabled"),
         ({"client.proxy.connect.enabled": True}, "client.proxy.connect.enabled"),
         ({"rpc.without_namespace.proxy_enabled": True}, "rpc.without_namespace.proxy_enabled"),
-        ({"consumers": [{"name": "one", "enabled": True}]}, "consumers.[0].enabled"),
+        *(
+            ({"consumers": [{"name": "one", "enabled": True, "type": name}]}, "consumers.[0].type")
+            for name in LATER_TYPES
+        ),
         ({"sse.enabled": True}, "sse.enabled"),
         ({"http_stream.enabled": True}, "http_stream.enabled"),
         ({"uni_sse.enabled": True}, "uni_sse.enabled"),

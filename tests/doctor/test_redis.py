@@ -238,6 +238,11 @@ def test_only_sections_in_use_are_looked_at() -> None:
     ]
 
 
+def test_the_redis_of_the_engine_is_looked_at_where_commands_come_from_it() -> None:
+    names = [name for name, _ in sections_of(config_of({"redis_api.enabled": True}))]
+    assert names == ["engine.redis"]
+
+
 def test_every_address_is_tried() -> None:
     config = config_of({"engine": {"type": "redis", "redis": {"address": ["127.0.0.1:1", "127.0.0.1:2"]}}})
     assert [facts.place for facts in read_redis(config)] == ["127.0.0.1:1", "127.0.0.1:2"]

@@ -1,0 +1,1 @@
+"""Commands and publications taken from queues (server specification 8)."""
