@@ -28,6 +28,7 @@ def judged(row: Row, figures: harness.Figures) -> Document:
     bound = row.required
     return {
         "row": row.text,
+        "figure": row.figure,  # its name tells the unit of value and floor
         "value": value,
         "floor": floor,
         "ratio": ratio,

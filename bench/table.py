@@ -9,21 +9,19 @@ from bench._row import (
     CORES,
     COUNT,
     FEW,
-    GIB_OF_MIB,
     KIB,
     MICROSECONDS,
     MILLISECONDS,
     MILLISECONDS_OF_US,
     NONE,
     SECONDS,
-    SECONDS_OF_US,
     Bound,
     Question,
     Row,
 )
+from bench._several import QUESTIONS as SEVERAL
 
 NOBODY_SLOW, ECHO, HANDSHAKE = "nobody slow", "bare httptools echo", "handshake only"
-ONE_PROCESS = "one process"
 
 
 def _at_least(limit: float) -> Bound:
@@ -77,37 +75,6 @@ def _connecting(text: str, *, in_readme: bool = False) -> Row:
 def _requests(text: str, least: float, *, in_readme: bool = False) -> Row:
     return Row(
         text, "requests_per_s", COUNT, "echo_requests_per_s", "ratio", ECHO, _at_least(least), in_readme
-    )
-
-
-def _through_workers(name: str, asks: str, *options: str) -> Question:
-    what = "`/api/publish` through two workers" + (" with history" if options else "")
-    return Question(
-        name,
-        asks,
-        (
-            Row(
-                f"{what}: requests/s",
-                "requests_per_s",
-                COUNT,
-                "one_process_requests_per_s",
-                "ratio_to_one_process",
-                ONE_PROCESS,
-            ),
-            Row(
-                "the same: CPU of the workers a request",
-                "workers_cpu_us",
-                MICROSECONDS,
-                "one_process_cpu_us",
-                floor_is=ONE_PROCESS,
-            ),
-            Row("the same: CPU of the supervisor a request", "supervisor_cpu_us", MICROSECONDS),
-        ),
-        module="bench.workers",
-        options=options,
-        rounds=3,
-        seconds=20,
-        quick=("--seconds", "0.5"),
     )
 
 
@@ -208,8 +175,6 @@ QUESTIONS: tuple[Question, ...] = (
         seconds=13,
         quick=("--seconds", "0.5"),
     ),
-    _through_workers("workers", "publications a second through two workers"),
-    _through_workers("workers_history", "the same with history", "--history"),
     Question(
         "recover",
         "10,000 clients come back at once and have missed 50 publications",
@@ -348,39 +313,6 @@ QUESTIONS: tuple[Question, ...] = (
         quick=("--connections", "100", "--messages", "100"),
         connections=1_000,
     ),
+    *SEVERAL,
     *PARTS,
-    Question(
-        "100000-connections",
-        "100,000 connections on one node of six workers",
-        (
-            Row(
-                "100,000 connections on six workers: connected",
-                "connected",
-                required=_at_least(100_000),
-                in_readme=True,
-            ),
-            Row("the same: lost of 50 messages to all", "lost", required=NONE, in_readme=True),
-            Row("the same: memory in all", "rss_mib", GIB_OF_MIB, required=_at_most(1228.8), in_readme=True),
-            Row("the same: idle, pings every 25 s", "idle_cores", CORES, required=_at_most(0.15)),
-            Row("the same: deliveries/s, one message at a time", "deliveries_per_s"),
-            Row("the same: 99 % have it within", "latency_p99_us", SECONDS_OF_US),
-        ),
-        module="bench.idle",
-        options=("--connections", "100000", "--workers", "6", "--processes", "7", "--messages", "50"),
-        seconds=240,
-        quick=(
-            "--connections",
-            "2000",
-            "--workers",
-            "2",
-            "--processes",
-            "2",
-            "--messages",
-            "5",
-            "--seconds",
-            "2",
-        ),
-        connections=17_500,
-        runs="alone",
-    ),
 )

@@ -29,6 +29,7 @@ def test_a_file_says_what_was_measured_how_and_where() -> None:
     assert answer["machine"]["cores"] == 2
     assert answer["rows"][0] == {
         "row": "speed: deliveries/s",
+        "figure": "per_s",
         "value": 152_188.5,
         "floor": 160_000,
         "ratio": 0.951,

@@ -43,7 +43,8 @@ def test_a_question_takes_the_values_it_is_given(question: Question, quick: bool
 def test_every_question_there_is_is_in_the_table() -> None:
     folder = Path(harness.ROOT, "bench")
     there = {f"bench.{path.stem}" for path in folder.glob("*.py") if "@click.command()" in path.read_text()}
-    assert there - {"bench.__main__"} == {question.command()[0] for question in QUESTIONS}
+    asked = {question.command()[0] for question in QUESTIONS}
+    assert there - {"bench.__main__"} == asked, "make bench asks what has rows in bench/table.py or _several.py"
 
 
 def test_names_are_those_of_files_and_each_is_one() -> None:

@@ -1,0 +1,98 @@
+"""Questions about several processes that are one node: what they gain, what going through the supervisor costs."""
+
+from bench._row import (
+    CORES,
+    COUNT,
+    GIB_OF_MIB,
+    MICROSECONDS,
+    NONE,
+    SECONDS_OF_US,
+    Bound,
+    Question,
+    Row,
+)
+
+ONE_PROCESS = "one process"
+
+
+def _through_workers(name: str, asks: str, *options: str) -> Question:
+    what = "`/api/publish` through two workers" + (" with history" if options else "")
+    return Question(
+        name,
+        asks,
+        (
+            Row(
+                f"{what}: requests/s",
+                "requests_per_s",
+                COUNT,
+                "one_process_requests_per_s",
+                "ratio_to_one_process",
+                ONE_PROCESS,
+            ),
+            Row(
+                "the same: CPU of the workers a request",
+                "workers_cpu_us",
+                MICROSECONDS,
+                "one_process_cpu_us",
+                floor_is=ONE_PROCESS,
+            ),
+            Row("the same: CPU of the supervisor a request", "supervisor_cpu_us", MICROSECONDS),
+        ),
+        module="bench.workers",
+        options=options,
+        rounds=3,
+        seconds=20,
+        quick=("--seconds", "0.5"),
+    )
+
+
+QUESTIONS: tuple[Question, ...] = (
+    _through_workers("workers", "publications a second through two workers"),
+    _through_workers("workers_history", "the same with history", "--history"),
+    Question(
+        "100000-connections",
+        "100,000 connections on one node of six workers",
+        (
+            Row(
+                "100,000 connections on six workers: connected",
+                "connected",
+                required=Bound(100_000),
+                in_readme=True,
+            ),
+            Row("the same: lost of 50 messages to all", "lost", required=NONE, in_readme=True),
+            Row(
+                "the same: memory in all",
+                "rss_mib",
+                GIB_OF_MIB,
+                required=Bound(1228.8, is_upper=True),
+                in_readme=True,
+            ),
+            Row(
+                "the same: idle, pings every 25 s",
+                "idle_cores",
+                CORES,
+                required=Bound(0.15, is_upper=True),
+                in_readme=True,
+            ),
+            Row("the same: deliveries/s, one message at a time", "deliveries_per_s"),
+            Row("the same: 99 % have it within", "latency_p99_us", SECONDS_OF_US),
+        ),
+        module="bench.idle",
+        options=("--connections", "100000", "--workers", "6", "--processes", "7", "--messages", "50"),
+        seconds=240,
+        quick=(
+            "--connections",
+            "2000",
+            "--workers",
+            "2",
+            "--processes",
+            "2",
+            "--messages",
+            "5",
+            "--seconds",
+            "2",
+        ),
+        connections=17_500,
+        runs="alone",
+    ),
+)
