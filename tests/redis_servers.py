@@ -179,14 +179,15 @@ class RedisServer:
 class _Sentinel(RedisServer):
     """A Sentinel; it rewrites its configuration file, so it has one."""
 
-    def __init__(self, lines: Sequence[str], *, password: str = "") -> None:
-        super().__init__(password=password, program="redis-sentinel")
+    def __init__(self, lines: Sequence[str], *, password: str = "", tls: bool = False) -> None:
+        super().__init__(password=password, tls=tls, program="redis-sentinel")
         self._lines = lines
 
     def _command_line(self, port: int) -> list[str]:
         file = self.folder / "sentinel.conf"
         if not self.port:
-            head = [f"port {port}", "bind 127.0.0.1", f"unixsocket {self.socket_path}", f"dir {self.folder}"]
+            ports = f"port 0\ntls-port {port}" if self._tls else f"port {port}"
+            head = [ports, "bind 127.0.0.1", f"unixsocket {self.socket_path}", f"dir {self.folder}"]
             file.write_text("\n".join([*head, *self._lines, ""]))
         return [self._program, str(file)]
 
@@ -211,12 +212,14 @@ class Sentinels:
         arguments: Sequence[str] = (),
         sentinel_lines: Sequence[str] = (),
         sentinel_password: str = "",
+        sentinel_tls: bool = False,
     ) -> None:
         self._stack = ExitStack()
         self._count = count
         self._down_after_ms = down_after_ms
         self._sentinel_lines = sentinel_lines
         self._sentinel_password = sentinel_password
+        self._sentinel_tls = sentinel_tls
         self.master = RedisServer(*arguments)
         self.replica = RedisServer(*arguments)
         self.sentinels: list[RedisServer] = []
@@ -274,7 +277,7 @@ class Sentinels:
             *self._sentinel_lines,
         ]
         for _ in range(self._count):
-            sentinel: RedisServer = _Sentinel(lines, password=self._sentinel_password)
+            sentinel: RedisServer = _Sentinel(lines, password=self._sentinel_password, tls=self._sentinel_tls)
             self.sentinels.append(self._stack.enter_context(sentinel))
         each(self.sentinels, self._knows_all, "the Sentinels do not find each other")
 

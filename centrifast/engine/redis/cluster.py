@@ -75,6 +75,8 @@ class ClusterShard:
             await self.close()
             raise ConnectionError(f"no master of the Redis Cluster at {self.name} can be reached")
         self._watch.start()
+        if not self.is_usable:
+            self._watch.soon()
 
     def call(self, key: bytes, command: Sequence[bytes | str | int]) -> Awaitable[Reply]:
         """See ``Shard.call``."""

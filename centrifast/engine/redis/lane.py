@@ -18,7 +18,7 @@ from centrifast.engine.redis.contract import PubSubOwner, RedisError, Reply
 from centrifast.engine.redis.kept import pause
 from centrifast.engine.redis.probe import PROBE, PROBE_INTERVAL, Probe
 from centrifast.engine.redis.pubsub_wire import PubSubWire
-from centrifast.limits import REDIS_PAUSE, SUBSCRIBE_BATCH, SUBSCRIBE_BATCHES_AT_ONCE
+from centrifast.limits import REDIS_PAUSE, REDIS_REQUESTS, SUBSCRIBE_BATCH, SUBSCRIBE_BATCHES_AT_ONCE
 
 MakeWire = Callable[[Clock, str, float], PubSubWire]
 
@@ -34,8 +34,8 @@ class Route:
     dial: Callable[[MakeWire], Awaitable[PubSubWire]]
     """Connects to where the lane's channels are."""
 
-    publish: Callable[[bytes, bytes], Awaitable[Reply]]
-    """Publishes to a channel, by the command connection; raises ``RedisError`` too."""
+    publish: Callable[[bytes, bytes], Awaitable[Reply]] | None = None
+    """Publishes to a channel, by the command connection; raises ``RedisError`` too. None: the lane is not probed."""
 
 
 class Lane:
@@ -62,10 +62,14 @@ class Lane:
         self._count = count
         self._wire: PubSubWire | None = None
         self._is_usable = False
-        self._is_closed = False
         self._waiting: list[_Waiting] = []  # asked in this turn of the loop
         self._keeper: asyncio.Task[None] | None = None
-        self._probe = Probe(self, lambda: route.publish(service_channel, PROBE), clock, count, probe_interval)
+        publish = route.publish
+        self._probe = (
+            None
+            if publish is None
+            else Probe(self, lambda: publish(service_channel, PROBE), clock, count, probe_interval)
+        )
 
     @property
     def is_usable(self) -> bool:
@@ -89,7 +93,8 @@ class Lane:
         except RedisError as error:
             raise ConnectionError(f"Redis at {self._route.name} refuses to subscribe: {error}") from None
         self._keeper = asyncio.create_task(self._keep())
-        self._probe.start()
+        if self._probe is not None:
+            self._probe.start()
 
     async def subscribe(self, channel: bytes) -> None:
         """See ``PubSub.subscribe``."""
@@ -101,8 +106,8 @@ class Lane:
 
     async def close(self) -> None:
         """See ``PubSub.close``."""
-        self._is_closed = True
-        self._probe.close()
+        if self._probe is not None:
+            self._probe.close()
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
@@ -118,6 +123,10 @@ class Lane:
     async def _ask(self, is_subscribe: bool, channel: bytes) -> None:
         if not self.is_usable:
             raise ConnectionError(f"there is no PUB/SUB connection to Redis at {self._route.name}")
+        if len(self._waiting) >= REDIS_REQUESTS:
+            raise ConnectionError(
+                f"{REDIS_REQUESTS} subscriptions wait for Redis at {self._route.name} already"
+            )
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Reply] = loop.create_future()
         if not self._waiting:

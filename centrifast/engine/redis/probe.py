@@ -68,9 +68,8 @@ class Probe:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Look each interval from here on; never if that is 0."""
-        if self._interval:
-            self._timer = self._clock.call_later(self._interval, self._look)
+        """Look each interval from here on."""
+        self._timer = self._clock.call_later(self._interval, self._look)
 
     def close(self) -> None:
         """Look no more."""

@@ -16,7 +16,7 @@ from centrifast import log
 from centrifast.clock import Clock
 from centrifast.engine.redis.contract import RedisError, Reply
 from centrifast.engine.redis.wire import MORE, PING, Command, Wire, pack
-from centrifast.limits import PUBSUB_SLICE
+from centrifast.limits import PUBSUB_SLICE, REDIS_REQUESTS
 
 MESSAGES = (b"message", b"smessage")
 CONFIRMATIONS = (b"subscribe", b"unsubscribe", b"ssubscribe", b"sunsubscribe")
@@ -73,6 +73,8 @@ class PubSubWire(Wire):
         *verb* is one of ``CONFIRMATIONS``; an answer that is None is told nobody. Raises ``ConnectionError`` at once.
         """
         self.check()
+        if len(self._requests) >= REDIS_REQUESTS:
+            raise ConnectionError(f"{REDIS_REQUESTS} requests wait for Redis at {self.name} already")
         self._send(pack((verb, *channels)))
         self._requests.append(_Request(verb, channels, answers))
 

@@ -172,8 +172,7 @@ class _Switches:
     def __init__(self, name: str, sentinels: Sentinels, clock: Clock, on_switch: Callable[[], None]) -> None:
         self._name = name.encode()
         self._on_switch = on_switch
-        route = Route(sentinels.name, sentinels.dial, _refuse_to_publish)
-        self._lane = Lane(route, self, SWITCH, clock, probe_interval=0.0)
+        self._lane = Lane(Route(sentinels.name, sentinels.dial), self, SWITCH, clock)
 
     async def start(self) -> None:
         """Listen; where that is not possible, asking from time to time has to do."""
@@ -198,7 +197,3 @@ class _Switches:
     def on_restored(self) -> None:
         """See ``PubSubOwner``: something may have been missed."""
         self._on_switch()
-
-
-async def _refuse_to_publish(channel: bytes, message: bytes) -> Reply:
-    raise ConnectionError("nothing is published by Sentinels")

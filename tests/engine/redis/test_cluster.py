@@ -11,8 +11,8 @@ from centrifast.clock import SystemClock
 from centrifast.config.schema_redis import RedisConnectionConfig
 from centrifast.engine.redis.cluster import ClusterShard
 from centrifast.engine.redis.contract import RedisError, Script
-from centrifast.engine.redis.settings import ShardSettings, read_shards
-from centrifast.engine.redis.topology import slot_of
+from centrifast.engine.redis.settings import Place, ShardSettings, read_shards
+from centrifast.engine.redis.topology import Topology, read_topology, slot_of
 from tests.engine.redis.listening import Listener
 from tests.redis_servers import RedisCluster, RedisServer
 from tests.server.http_peer import run, until
@@ -184,6 +184,39 @@ def test_a_cluster_that_is_not_there_is_told() -> None:
                     pass
 
         run(test())
+
+
+def test_a_start_needs_one_master_and_takes_the_others_later() -> None:
+    with RedisServer("--cluster-enabled", "yes") as alone, RedisServer() as dead:
+        alone.command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        dead.kill()
+        known = read_topology(
+            [[0, 8191, [b"127.0.0.1", dead.port]], [8192, 16383, [b"127.0.0.1", alone.port]]], Place("", 0)
+        )
+
+        class Outdated(ClusterShard):
+            """Is told of a master that is gone, if only at first."""
+
+            async def _apply(self, topology: Topology) -> None:
+                await super()._apply(topology if self._members else told)
+
+        async def test() -> None:
+            clock = SystemClock(asyncio.get_running_loop())
+            shard = Outdated(settings_of(alone.address), clock)
+            await shard.start()
+            await until(lambda: shard.is_usable)
+            await shard.close()
+
+        told = known
+        run(test())
+
+        async def none() -> None:
+            clock = SystemClock(asyncio.get_running_loop())
+            with pytest.raises(ConnectionError, match=r"no master of the Redis Cluster at .* can be reached"):
+                await Outdated(settings_of(alone.address), clock).start()
+
+        told = read_topology([[0, 16383, [b"127.0.0.1", dead.port]]], Place("", 0))
+        run(none())
 
 
 def test_slots_without_a_master_fail_and_the_others_do_not(own_cluster: RedisCluster) -> None:

@@ -9,9 +9,11 @@ import pytest
 
 from centrifast.clock import Clock, SystemClock
 from centrifast.engine.redis import lane as module
+from centrifast.engine.redis.kept import pause
 from centrifast.engine.redis.lane import Lane
 from centrifast.engine.redis.probe import PROBE, PROBE_INTERVAL
 from centrifast.engine.redis.shard import ServerShard
+from centrifast.limits import REDIS_PAUSE
 from tests.engine.redis.listening import Listener, settings_of
 from tests.fakes import FakeClock
 from tests.redis_servers import RedisServer
@@ -309,6 +311,37 @@ def test_a_wish_that_can_no_longer_be_sent_fails(
             assert [str(error).rpartition(": ")[2] for error in await waiting] == ["the test wants it"] * 2
 
     run(test())
+
+
+def test_no_more_wishes_wait_than_allowed(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REDIS_REQUESTS", 2)
+
+    async def test() -> None:
+        async with listening(redis_server) as station:
+            channels = (b"a", b"b", b"c")
+            outcomes = await asyncio.gather(
+                *(station.lane.subscribe(channel) for channel in channels), return_exceptions=True
+            )
+            assert [type(outcome) for outcome in outcomes] == [type(None), type(None), ConnectionError]
+            await station.lane.subscribe(b"c")
+
+    run(test())
+
+
+def test_it_can_be_closed_while_it_is_made_again() -> None:
+    with RedisServer() as server:
+
+        async def test() -> None:
+            async with listening(server, b"a") as station:
+                server.command("CLIENT", "KILL", "TYPE", "pubsub")
+                server.freeze()
+                await until(lambda: not station.lane.is_usable)
+                await pause(SystemClock(asyncio.get_running_loop()), 2 * REDIS_PAUSE)  # it waits for HELLO
+                await station.lane.close()
+                server.thaw()
+            await until(lambda: server.command("PUBLISH", "a", 1) == 0)
+
+        run(test())
 
 
 # ---------------------------------------------------------------------- probes

@@ -173,6 +173,38 @@ def test_many_messages_are_handled_in_slices(monkeypatch: pytest.MonkeyPatch) ->
     run(test())
 
 
+def test_what_comes_while_it_is_paused_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PUBSUB_SLICE", 0.0)
+
+    async def test() -> None:
+        peer = Peer()
+        await peer.connect()
+        for number in range(3):  # TLS hands on what it has decrypted already
+            peer.wire.data_received(message(b">", b"message", b"a", b"%d" % number) + b">1\r\n+other\r\n")
+        assert len(peer.heard) == 1
+        await until(lambda: len(peer.heard) == 3)
+        assert [text for _, text in peer.heard] == [b"0", b"1", b"2"]
+        await peer.close()
+
+    run(test())
+
+
+def test_no_more_requests_wait_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REDIS_REQUESTS", 1)
+
+    async def test() -> None:
+        peer = Peer()
+        await peer.connect()
+        (answer,) = peer.change(b"subscribe", b"a")
+        with pytest.raises(ConnectionError, match="1 requests wait"):
+            peer.change(b"subscribe", b"b")
+        await peer.say(confirmed(b">", b"subscribe", b"a"))
+        await answer
+        await peer.close()
+
+    run(test())
+
+
 def test_a_message_that_can_not_be_handled_costs_only_itself() -> None:
     async def test() -> None:
         def handle(channel: bytes, text: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -95,9 +96,13 @@ def test_a_full_server_refuses_and_stays_connected() -> None:
 
         async def test() -> None:
             async with started(settings_of(server)) as shard:
-                with pytest.raises(RedisError) as raised:
-                    await shard.call(b"k", ("SET", "k", b"x" * 1000))
-                assert raised.value.code == "OOM"
+                for refused in (
+                    shard.call(b"k", ("SET", "k", b"x" * 1000)),
+                    shard.run(INCREASE, [b"k"], [1]),
+                ):
+                    with pytest.raises(RedisError) as raised:
+                        await refused
+                    assert raised.value.code == "OOM"
                 server.command("CONFIG", "SET", "maxmemory", "0")
                 assert await shard.call(b"k", ("SET", "k", b"x" * 1000)) == b"OK"
 
@@ -176,8 +181,14 @@ def test_a_frozen_server_fails_calls_until_it_thaws() -> None:
         run(test())
 
 
-def test_a_master_that_became_a_replica_is_left(redis_server: RedisServer) -> None:
+@pytest.mark.parametrize("by_script", [False, True])
+def test_a_master_that_became_a_replica_is_left(redis_server: RedisServer, by_script: bool) -> None:
     with RedisServer() as server:
+
+        async def write(shard: ServerShard) -> Reply:
+            return await (
+                shard.run(INCREASE, [b"k"], [1]) if by_script else shard.call(b"k", ("SET", "k", 1))
+            )
 
         async def test() -> None:
             settings = settings_of(server)
@@ -186,7 +197,7 @@ def test_a_master_that_became_a_replica_is_left(redis_server: RedisServer) -> No
                 server.command("REPLICAOF", "127.0.0.1", redis_server.port)
                 refusals = []
                 while await outcome(lambda: shard.call(b"", ("CLIENT", "ID"))) == first:
-                    refusals.append(await outcome(lambda: shard.call(b"k", ("SET", "k", 1))))
+                    refusals.append(await outcome(lambda: write(shard)))
                 assert {refusal.code for refusal in refusals if isinstance(refusal, RedisError)} == {
                     "READONLY"
                 }
@@ -194,6 +205,40 @@ def test_a_master_that_became_a_replica_is_left(redis_server: RedisServer) -> No
                 await until(lambda: shard.is_usable)
 
         run(test())
+
+
+def test_nobody_gets_the_reply_of_another(redis_server: RedisServer) -> None:
+    """Connections end, and callers give up, in the middle of everything."""
+    chance = random.Random(1)
+
+    async def test() -> None:
+        answered = 0
+        async with started(settings_of(redis_server)) as shard:
+
+            async def call(text: bytes) -> None:
+                nonlocal answered
+                if await outcome(lambda: shard.call(b"", ("ECHO", text))) == text:
+                    answered += 1
+
+            async def check(text: bytes) -> None:
+                found = await outcome(lambda: shard.call(b"", ("ECHO", text)))
+                assert found == text or isinstance(found, ConnectionError)
+
+            for number in range(200):
+                calls = [asyncio.create_task(check(b"%d.%d" % (number, index))) for index in range(20)]
+                await asyncio.sleep(0)
+                for given_up in chance.sample(calls, 5):
+                    given_up.cancel()
+                if number % 20 == 0:
+                    redis_server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+                await asyncio.gather(*calls, return_exceptions=True)
+                for done in calls:
+                    assert done.cancelled() or done.exception() is None
+                await until(lambda: shard.is_usable)
+                await call(b"%d" % number)
+        assert answered > 100
+
+    run(test())
 
 
 def test_closing_fails_who_waits(redis_server: RedisServer) -> None:
