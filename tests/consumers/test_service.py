@@ -13,7 +13,7 @@ from centrifast.consumers.service import ConsumerError, Consumers, consumers_of
 from tests.api.node import FakeNode
 from tests.config.building import config_of
 from tests.consumers.running import add, publication, published, push, until
-from tests.redis_servers import RedisServer
+from tests.redis_servers import RedisCluster, RedisServer, Sentinels
 from tests.server.http_peer import run
 from tests.server_process import free_port
 
@@ -65,6 +65,62 @@ def test_every_shard_is_read(redis_server: RedisServer) -> None:
 
     with RedisServer() as other:
         run(scenario(other))
+
+
+def in_a_cluster(cluster: RedisCluster, **connection: Any) -> Config:
+    """Lists and a stream that several masters share."""
+    own = [lists(cluster.masters[0], num_shards=5), streams(cluster.masters[0])]
+    for consumer in own:
+        consumer[consumer["type"]] |= connection
+    return config_of({"consumers": own})
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_cluster_is_read(redis_cluster: RedisCluster, is_named: bool) -> None:
+    async def scenario() -> None:
+        node = FakeNode()
+        connection = {"cluster_address": redis_cluster.addresses} if is_named else {}
+        both = consumers(in_a_cluster(redis_cluster, **connection), node)
+        await both.connect()
+        both.start()
+        keys = ["centrifugo.api", *(f"centrifugo.api.{number}" for number in range(5))]
+        masters = [redis_cluster.master_of(key) for key in keys]
+        assert len(set(masters)) > 1
+        for number, (key, master) in enumerate(zip(keys, masters, strict=True)):
+            push(master, key, publication(number))
+        await until(lambda: len(node.calls) == 6)
+        add(redis_cluster.master_of("jobs"), "jobs", publication(6))
+        await until(lambda: len(node.calls) == 7)
+        await both.stop()
+        assert sorted(published(node)) == list(range(7))
+        left = [key for master in redis_cluster.masters for key in master.command("KEYS", "*")]
+        assert left == [b"jobs"]
+
+    run(scenario())
+
+
+def test_a_failover_by_sentinels_loses_nothing() -> None:
+    async def scenario(sentinels: Sentinels) -> None:
+        node = FakeNode()
+        connection = {"sentinel_address": sentinels.addresses, "sentinel_master_name": Sentinels.NAME}
+        own = [lists(sentinels.master), streams(sentinels.master)]
+        for consumer in own:
+            consumer[consumer["type"]] |= connection
+        both = consumers(config_of({"consumers": own}), node)
+        await both.connect()
+        both.start()
+        for number, server in enumerate((sentinels.master, sentinels.replica)):
+            push(server, "centrifugo.api", publication(number, "list"))
+            add(server, "jobs", publication(number, "stream"))
+            await until(lambda: len(node.calls) == 2 * number + 2)  # noqa: B023 - asked before the next turn
+            if number == 0:
+                await asyncio.to_thread(sentinels.fail_over)
+                await asyncio.to_thread(sentinels.wait_for_master, sentinels.replica)
+        await both.stop()
+        assert (published(node, "list"), published(node, "stream")) == ([0, 1], [0, 1])
+
+    with Sentinels() as sentinels:
+        run(scenario(sentinels))
 
 
 def test_redis_api_reads_the_lists_of_the_engine(redis_server: RedisServer) -> None:
