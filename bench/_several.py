@@ -46,9 +46,52 @@ def _through_workers(name: str, asks: str, *options: str) -> Question:
     )
 
 
+def _by_two(name: str, asks: str, what: str, least: float, *options: str) -> Question:
+    return Question(
+        name,
+        asks,
+        (
+            Row(
+                f"{what} by two workers: deliveries/s",
+                "deliveries_per_s",
+                COUNT,
+                "one_worker_deliveries_per_s",
+                "workers_ratio",
+                ONE_PROCESS,
+                required=Bound(least, of_floor=True) if least else None,
+            ),
+            Row(
+                "the same: CPU of the workers a delivery",
+                "cpu_us_per_delivery",
+                MICROSECONDS,
+                "one_worker_cpu_us_per_delivery",
+                floor_is=ONE_PROCESS,
+            ),
+            Row(
+                "the same by two plain C servers: deliveries/s",
+                "two_floors_deliveries_per_s",
+                COUNT,
+                "floor_deliveries_per_s",
+                "floors_ratio",
+                "one of them",
+            ),
+        ),
+        module="bench.two_workers",
+        options=options,
+        rounds=3,
+        seconds=25,
+        quick=("--connections", "1000", "--messages", "10"),
+        connections=10_000,
+    )
+
+
 QUESTIONS: tuple[Question, ...] = (
     _through_workers("workers", "publications a second through two workers"),
     _through_workers("workers_history", "the same with history", "--history"),
+    _by_two("two_workers", "what a second worker gains", "one message at a time to 10,000", 1.8),
+    _by_two(
+        "two_workers_burst", "the same back to back", "200 messages back to back to 10,000", 0.0, "--burst"
+    ),
     Question(
         "100000-connections",
         "100,000 connections on one node of six workers",

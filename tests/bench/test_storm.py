@@ -30,6 +30,11 @@ class Peer:
         opcode, self.commands = self.receive()
         assert opcode == TEXT
 
+    @property
+    def remote_port(self) -> int:
+        """The client's."""
+        return int(self._socket.getpeername()[1])
+
     def send(self, *messages: str) -> None:
         """One text frame."""
         self.send_bytes(frame(TEXT, "\n".join(messages).encode(), masked=False))
