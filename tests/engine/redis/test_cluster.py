@@ -237,9 +237,14 @@ def test_slots_without_a_master_fail_and_the_others_do_not(own_cluster: RedisClu
                         assert error.code == "CLUSTERDOWN"  # noqa: PT017 - nothing else may be said
                     else:
                         break
+                with pytest.raises(ConnectionError, match=r"nobody has slot \d+"):
+                    await shard.pubsub(Listener(), lack, lack).start()
                 alone.command("CLUSTER", "ADDSLOTSRANGE", 8192, 16383)
                 await until(lambda: shard.is_usable)
                 assert await shard.call(lack, ("GET", lack)) is None
+                alone.kill()
+                with pytest.raises(ConnectionError, match="can not be reached"):
+                    await shard.pubsub(Listener(), b"service").start()
 
         run(test())
 

@@ -172,6 +172,10 @@ def test_the_sentinels_have_a_login_of_their_own() -> None:
             with pytest.raises(ConnectionError, match=r"refuses: NOAUTH"):
                 async with started(settings_of(sentinels)):
                     pass
+            sentinels.sentinels[0].command("ACL", "SETUSER", "u", "on", "nopass", "+@all", "-sentinel")
+            with pytest.raises(ConnectionError, match=r"the Sentinel at .* refuses: NOPERM"):
+                async with started(settings_of(sentinels, sentinel_user="u")):
+                    pass
 
         run(test())
 
