@@ -59,6 +59,7 @@ def _by_two(name: str, asks: str, what: str, least: float, *options: str) -> Que
                 "workers_ratio",
                 ONE_PROCESS,
                 required=Bound(least, of_floor=True) if least else None,
+                in_readme=bool(least),
             ),
             Row(
                 "the same: CPU of the workers a delivery",
