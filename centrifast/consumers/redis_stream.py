@@ -81,6 +81,8 @@ class StreamReader:
     async def _step(self) -> None:
         """Take entries for the workers that are free."""
         free = await self._free_workers()
+        if self._stopping.is_set():
+            return
         if self._done:
             done = list(self._done)
             await self.group.acknowledge(done)
@@ -101,8 +103,6 @@ class StreamReader:
         return self._config.num_workers - len(self._workers)
 
     async def _read(self, free: int, block: float) -> list[Entry]:
-        if self._stopping.is_set():
-            return []
         self._reading = asyncio.ensure_future(self.group.read(free, block))
         try:
             return await self._reading
@@ -143,9 +143,8 @@ class StreamReader:
                 await self.group.acknowledge((entry.id,))
                 self._done.discard(entry.id)
             elif self._clock.monotonic() - self._worked_at > self._config.visibility_timeout:
-                await self.group.forget_delivery(
-                    entry, deliveries
-                )  # nothing works: it is not the entry's fault
+                # Nothing works: it is not the entry's fault.
+                await self.group.forget_delivery(entry, deliveries)
         except FAILURES as error:  # what is executed is remembered, and acknowledged with the next step
             log.warn("entry is not acknowledged yet", **self._fields, error=str(error))
 

@@ -89,6 +89,11 @@ def test_what_is_no_command_says_why(message: bytes, reason: str) -> None:
         decode_call(message)
 
 
+def test_a_payload_that_is_no_whole_text_says_why() -> None:
+    with pytest.raises(MalformedError, match="payload: Input data was truncated"):
+        decode_payload("publish", b'"open')
+
+
 def test_a_half_of_a_character_in_a_text_of_json_costs_only_itself() -> None:
     call = decode_payload("publish", b'"{\\"channel\\":\\"a\\\\ud83d\\",\\"data\\":1}"')
     assert call.request.channel == "a\ufffd"

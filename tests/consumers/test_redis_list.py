@@ -309,3 +309,101 @@ def test_a_bug_of_the_reader_costs_one_step(
 
     run(scenario())
     assert [record.getMessage() for record in caplog.records] == ["list reader failed"]
+
+
+def test_a_stop_may_come_between_the_commands_of_one_element(redis_server: RedisServer) -> None:
+    async def scenario() -> None:
+        commands = [
+            json.loads(publication(number, channel)) for number, channel in enumerate(("slow:a", "b", "c"))
+        ]
+        push(redis_server, "centrifugo.api", json.dumps({"data": commands}))
+        node = FakeNode()
+        consumer = await list_consumer(node, section(redis_server))
+        async with started(consumer):
+            await until(lambda: node.running == 1)
+            stopping = asyncio.create_task(consumer.stop())
+            await asyncio.sleep(0)
+            node.opened.set()
+            await stopping
+        assert [call[1] for call in node.calls] == ["slow:a"]
+        (left_over,) = redis_server.command("LRANGE", "centrifugo.api", 0, -1)
+        assert json.loads(left_over) == {"data": commands[1:]}
+
+    run(scenario())
+
+
+def test_the_lease_is_prolonged_while_a_command_takes_long(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_list, "LIST_LEASE", 0.01)  # only how often it is prolonged
+
+    async def scenario() -> None:
+        push(redis_server, "centrifugo.api", publication(0, "slow:a"))
+        node = FakeNode()
+        async with started(await list_consumer(node, section(redis_server))):
+            await until(lambda: node.running == 1)
+            redis_server.command("PEXPIRE", "{centrifugo.api}.reader", 5000)
+            await until(lambda: redis_server.command("PTTL", "{centrifugo.api}.reader") > 5000)
+            node.opened.set()
+        assert left(redis_server) == {}
+
+    run(scenario())
+
+
+def test_a_reader_whose_lease_is_lost_executes_nothing_more(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_list, "LIST_LEASE", 0.01)  # only how soon the loss is noticed
+
+    async def scenario() -> None:
+        push(redis_server, "centrifugo.api", publication(0, "slow:a"), publication(1))
+        node = FakeNode()
+        consumer = await list_consumer(node, section(redis_server))
+        async with started(consumer):
+            await until(lambda: node.running == 1)
+            redis_server.command("SET", "{centrifugo.api}.reader", "somebody:1")
+            (reader,) = consumer._readers
+            await until(lambda: not reader.lease.is_held)
+            node.opened.set()
+            await until(lambda: any(record.levelname == "ERROR" for record in caplog.records))
+        assert [call[1] for call in node.calls] == ["slow:a"]
+        assert redis_server.command("LLEN", "centrifugo.api") == 2
+
+    run(scenario())
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert record.fields == {  # type: ignore[attr-defined]
+        "consumer": "jobs",
+        "list": "centrifugo.api",
+        "commands": 1,
+        "reason": "lease lost",
+    }
+
+
+def test_a_stop_while_redis_is_away_says_what_may_come_again(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(server: RedisServer) -> None:
+        push(server, "centrifugo.api", publication(0, "slow:a"))
+        node = FakeNode()
+        consumer = await list_consumer(node, section(server))
+        async with started(consumer):
+            await until(lambda: node.running == 1)
+            await asyncio.to_thread(server.kill)
+            stopping = asyncio.create_task(consumer.stop())
+            await asyncio.sleep(0)
+            node.opened.set()
+            await stopping
+
+    with RedisServer() as server:
+        run(scenario(server))
+    messages = [record.getMessage() for record in caplog.records]
+    assert "executed commands could not be taken off a list and may be executed again" in messages
+
+
+def test_what_ends_without_a_stop_tells_redis_nothing(redis_server: RedisServer) -> None:
+    async def scenario() -> None:
+        consumer = await list_consumer(FakeNode(), section(redis_server))
+        consumer.start()
+        await until(lambda: redis_server.command("INFO", "clients").count(b"blocked_clients:1"))
+        await consumer.close()
+        assert redis_server.command("KEYS", "*") == [b"{centrifugo.api}.reader"]
+
+    run(scenario())

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 
 from centrifast.config.schema_consumer import RedisStreamConsumerConfig, ValueDataMode
 from centrifast.consumers import redis_stream
+from centrifast.consumers.stream_group import StreamGroup
+from centrifast.engine.redis.contract import RedisError
 from tests.api.node import FakeNode
 from tests.consumers.running import add, crash, publication, published, started, stream_consumer, until
 from tests.redis_servers import RedisServer
@@ -430,3 +433,133 @@ def test_data_of_a_command_passes_byte_for_byte(redis_server: RedisServer) -> No
         assert node.calls == [("publish", "a", b'{"x": [1]}', {})]
 
     run(scenario())
+
+
+# ----------------------------------------------------------------------------- bugs
+
+
+class Failing:
+    """Fails the first time that it is called, and does what *original* does from then on."""
+
+    def __init__(self, original: Any, error: Exception) -> None:
+        self._original = original
+        self._error = error
+        self.has_failed = False
+
+    def __get__(self, owner: Any, kind: Any) -> Any:
+        return partial(self, owner)
+
+    def __call__(self, *arguments: Any) -> Any:
+        if not self.has_failed:
+            self.has_failed = True
+            raise self._error
+        return self._original(*arguments)
+
+
+def test_a_bug_of_the_reader_costs_one_step(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StreamGroup, "claim", Failing(StreamGroup.claim, ValueError("broken")))
+
+    async def scenario() -> None:
+        node = FakeNode()
+        async with started(await stream_consumer(node, section(redis_server))):
+            add(redis_server, "jobs", publication(0))
+            await until(lambda: node.calls)
+
+    run(scenario())
+    assert [record.getMessage() for record in caplog.records] == ["stream reader failed"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_bug_of_a_worker_costs_one_delivery(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_stream, "read", Failing(redis_stream.read, ValueError("broken")))
+
+    async def scenario() -> None:
+        node = FakeNode()
+        async with started(await stream_consumer(node, section(redis_server, visibility_timeout=0.01))):
+            add(redis_server, "jobs", publication(0))
+            await until(lambda: node.calls)
+        assert owed(redis_server) == 0
+
+    run(scenario())
+    assert [record.getMessage() for record in caplog.records] == ["stream entry failed"]
+
+
+def test_what_ends_without_a_stop_tells_redis_nothing(redis_server: RedisServer) -> None:
+    async def scenario() -> None:
+        node = FakeNode()
+        consumer = await stream_consumer(node, section(redis_server, streams=("jobs", "more")))
+        consumer.start()
+        add(redis_server, "jobs", publication(0, "slow:a"))
+        await until(lambda: node.running == 1)
+        await until(lambda: redis_server.command("INFO", "clients").count(b"blocked_clients:1"))
+        await consumer.close()
+        assert owed(redis_server) == 1
+
+    run(scenario())
+
+
+def test_an_entry_that_was_deleted_is_acknowledged_at_a_stop(redis_server: RedisServer) -> None:
+    async def scenario() -> None:
+        node = FakeNode()
+        async with started(await stream_consumer(node, section(redis_server))):
+            entry = add(redis_server, "jobs", publication(0, "away:a"))
+            await until(lambda: node.metrics.consume_errors.of("jobs").value)
+            redis_server.command("XDEL", "jobs", entry)
+        assert owed(redis_server) == 0
+        assert len(node.calls) == 1
+
+    run(scenario())
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_group_that_can_not_be_made_is_tried_again(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        node = FakeNode()
+        async with started(await stream_consumer(node, section(redis_server))):
+            monkeypatch.setattr(StreamGroup, "create", Failing(StreamGroup.create, RedisError("OOM full")))
+            redis_server.command("XGROUP", "DESTROY", "jobs", "group")
+            add(redis_server, "jobs", publication(0))
+            await until(lambda: node.calls)
+
+    run(scenario())
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert record.fields["error"] == "OOM full"  # type: ignore[attr-defined]
+
+
+def test_what_could_not_be_acknowledged_is_at_the_stop(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = Failing(StreamGroup.acknowledge, ConnectionError("gone"))
+    monkeypatch.setattr(StreamGroup, "acknowledge", failing)
+
+    async def scenario() -> None:
+        node = FakeNode()
+        consumer = await stream_consumer(node, section(redis_server))
+        async with started(consumer):
+            add(redis_server, "jobs", publication(0, "slow:a"))
+            await until(lambda: node.running == 1)
+            stopping = asyncio.create_task(consumer.stop())
+            await asyncio.sleep(0)
+            node.opened.set()
+            await stopping
+        assert failing.has_failed
+        assert len(node.calls) == 1
+        assert owed(redis_server) == 0
+
+    run(scenario())
+
+
+def test_a_stop_while_redis_is_away_says_what_may_come_again(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(server: RedisServer) -> None:
+        async with started(await stream_consumer(FakeNode(), section(server))):
+            await asyncio.to_thread(server.kill)
+
+    with RedisServer() as server:
+        run(scenario(server))
+    assert "entries may be executed again" in [record.getMessage() for record in caplog.records]
