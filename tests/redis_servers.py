@@ -199,7 +199,7 @@ def _is_connected(replica: RedisServer) -> bool:
 class Sentinels:
     """A master, a replica, and Sentinels that agree about them. Use as a context manager.
 
-    *down_after_ms* is how long a master must be silent until it counts as down.
+    *down_after_ms* is how long a master must be silent until it counts as down: by default longer than a test lasts.
     """
 
     NAME = "main"
@@ -208,7 +208,7 @@ class Sentinels:
         self,
         count: int = 1,
         *,
-        down_after_ms: int = 300,
+        down_after_ms: int = 60_000,
         arguments: Sequence[str] = (),
         sentinel_lines: Sequence[str] = (),
         sentinel_password: str = "",
@@ -297,20 +297,23 @@ class Sentinels:
 
 
 class RedisCluster:
-    """Three masters that share the slots, each with *replicas* of its own. Use as a context manager."""
+    """Three masters that share the slots, each with *replicas* of its own. Use as a context manager.
+
+    *node_timeout_ms* is how long a member must be silent until it counts as down.
+    """
 
     MASTERS = 3
     SLOTS = 16384
 
     def __init__(
-        self, *, replicas: int = 0, node_timeout_ms: int = 1000, arguments: Sequence[str] = ()
+        self, *, replicas: int = 0, node_timeout_ms: int = 5000, arguments: Sequence[str] = ()
     ) -> None:
         self._stack = ExitStack()
         self._arguments = (
             "--cluster-enabled",
             "yes",
             "--cluster-node-timeout",
-            str(node_timeout_ms),
+            "1000",  # members find each other in a fraction of that
             "--cluster-replica-validity-factor",
             "0",  # however long its master was away, a replica may take over
             "--repl-diskless-sync-delay",
@@ -320,6 +323,7 @@ class RedisCluster:
             *arguments,
         )
         self._replicas = replicas
+        self._node_timeout_ms = node_timeout_ms
         self.masters: list[RedisServer] = []
         self.replicas: list[RedisServer] = []
         """In the order of their masters."""
@@ -387,6 +391,8 @@ class RedisCluster:
             server.command("CLUSTER", "REPLICATE", self.id_of(self.masters[number % self.MASTERS]))
         each(servers, self._is_ready, "the cluster does not come up")
         each(self.replicas, _is_connected, "a replica does not find its master")
+        for server in servers:
+            server.command("CONFIG", "SET", "cluster-node-timeout", self._node_timeout_ms)
 
     def _member(self, number: int) -> RedisServer:
         server = RedisServer(*self._arguments, "--cluster-port", str(free_port()))

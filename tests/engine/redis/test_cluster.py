@@ -24,6 +24,7 @@ KEYS = [b"%d" % number for number in range(100)]
 
 
 def settings_of(addresses: str, **options: object) -> ShardSettings:
+    options = {"connect_timeout": 10.0, **options}
     (settings,) = read_shards(RedisConnectionConfig(cluster_address=(addresses,), **options))  # type: ignore[arg-type]
     return settings
 
@@ -251,14 +252,15 @@ def test_slots_without_a_master_fail_and_the_others_do_not(own_cluster: RedisClu
 
 @pytest.mark.parametrize("how", ["crash", "frozen"])
 def test_a_replica_takes_over_from_a_dead_master(how: str) -> None:
-    with RedisCluster(replicas=1, node_timeout_ms=500) as cluster:
+    with RedisCluster(replicas=1, node_timeout_ms=1000) as cluster:
         dead, heir = cluster.masters[1], cluster.replicas[1]
         key = key_at(cluster, dead, "key")
         other = key_at(cluster, cluster.masters[0], "key")
 
         async def test() -> None:
-            options = {"io_timeout": 0.5, "connect_timeout": 0.3}
-            async with started(cluster.masters[0].address, refresh_interval=30.0, **options) as shard:
+            timeout = 2.0 if how == "frozen" else 10.0
+            options = {"io_timeout": timeout, "connect_timeout": timeout}
+            async with started(cluster.masters[0].address, **options) as shard:
                 listener = Listener(b"a")
                 lane = shard.pubsub(listener, b"service")
                 await lane.start()

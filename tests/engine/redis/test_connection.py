@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from centrifast.clock import SystemClock
+from centrifast.clock import Clock, SystemClock
 from centrifast.config.option import Pem
 from centrifast.config.schema_tls import TlsConfig
 from centrifast.engine.redis.connection import Connection, Dialer, plain
@@ -17,6 +17,7 @@ from centrifast.engine.redis.settings import Login, Place
 from centrifast.engine.redis.wire import Command
 from tests.auth.signing import RSA, private_pem_of
 from tests.doctor.certificates import DAY, make_certificate
+from tests.fakes import FakeClock
 from tests.redis_servers import RedisServer
 from tests.server.http_peer import run
 
@@ -26,10 +27,10 @@ BOTH = pytest.mark.parametrize("resp2", [False, True], ids=["RESP3", "RESP2"])
 
 
 def dialer(
-    login: Login, *, connect_timeout: float = 10.0, io_timeout: float = 10.0, **options: object
+    login: Login, *, connect_timeout: float = 10.0, clock: Clock | None = None, **options: object
 ) -> Dialer:
-    clock = SystemClock(asyncio.get_running_loop())
-    return Dialer(login, clock, connect_timeout=connect_timeout, io_timeout=io_timeout, **options)  # type: ignore[arg-type]
+    clock = clock or SystemClock(asyncio.get_running_loop())
+    return Dialer(login, clock, connect_timeout=connect_timeout, io_timeout=10.0, **options)  # type: ignore[arg-type]
 
 
 @asynccontextmanager
@@ -198,9 +199,11 @@ def test_a_frozen_server_is_not_waited_for_long() -> None:
     with RedisServer() as server:
 
         async def test() -> None:
-            async with connected(place_of(server), io_timeout=0.2) as link:
+            clock = FakeClock()
+            async with connected(place_of(server), clock=clock) as link:
                 server.freeze()
                 answers = [link.ask(("GET", number)) for number in range(3)]
+                clock.advance(10.25)
                 outcomes = await asyncio.gather(*answers, return_exceptions=True)
                 assert [type(outcome) for outcome in outcomes] == [TimeoutError] * 3
                 with pytest.raises(TimeoutError, match=r"has not answered for 0\.05 s"):
@@ -216,8 +219,10 @@ def test_a_frozen_server_is_noticed_by_who_asks_nothing() -> None:
     with RedisServer() as server:
 
         async def test() -> None:
-            async with connected(place_of(server), io_timeout=0.2) as link:
+            clock = FakeClock()
+            async with connected(place_of(server), clock=clock) as link:
                 server.freeze()
+                clock.advance(11.25)  # a second of silence, then a PING
                 await link.lost
                 assert type(link.error) is TimeoutError
                 server.thaw()

@@ -214,11 +214,17 @@ def test_a_frozen_server_is_noticed_and_taken_again_when_it_thaws() -> None:
     with RedisServer() as server:
 
         async def test() -> None:
-            async with listening(server, b"a", io_timeout=0.2, connect_timeout=0.1) as station:
+            clock = FakeClock()
+            async with listening(server, b"a", clock=clock) as station:
                 server.freeze()
-                with pytest.raises(TimeoutError, match="has not answered"):
-                    await station.lane.subscribe(b"b")
-                await until(lambda: not station.lane.is_usable)
+                waiting = asyncio.create_task(station.lane.subscribe(b"b"))
+                await settle()
+                clock.advance(4.25)
+                with pytest.raises(TimeoutError, match="has not answered for 4 s"):
+                    await waiting
+                assert not station.lane.is_usable
+                await settle()
+                clock.advance(REDIS_PAUSE)
                 server.thaw()
                 await station.listener.is_restored(1)
                 await until(lambda: station.publish("a", 1) == 1)

@@ -28,7 +28,7 @@ def settings_of(sentinels: Sentinels, **options: object) -> ShardSettings:
     section = RedisConnectionConfig(
         sentinel_address=(sentinels.addresses,),
         sentinel_master_name=Sentinels.NAME,
-        **options,  # type: ignore[arg-type]
+        **{"connect_timeout": 10.0, **options},  # type: ignore[arg-type]
     )
     (settings,) = read_shards(section)
     return settings
@@ -65,10 +65,11 @@ async def is_heard(listener: Listener, server: RedisServer) -> None:
 
 @pytest.mark.parametrize("how", ["in good order", "crash", "frozen"])
 def test_commands_and_messages_follow_the_master(how: str) -> None:
-    with Sentinels(3) as sentinels:
+    with Sentinels(3, down_after_ms=1000) as sentinels:
 
         async def test() -> None:
-            async with started(settings_of(sentinels, io_timeout=0.5, connect_timeout=0.5)) as shard:
+            timeout = 2.0 if how == "frozen" else 10.0
+            async with started(settings_of(sentinels, io_timeout=timeout, connect_timeout=timeout)) as shard:
                 assert shard.name == f"main@{sentinels.addresses}"
                 listener = Listener(b"a")
                 lane = shard.pubsub(listener, b"service")
@@ -93,7 +94,7 @@ def test_commands_and_messages_follow_the_master(how: str) -> None:
 @pytest.mark.parametrize("heard", [True, False], ids=["told", "asks"])
 def test_a_master_that_lives_on_is_left(heard: bool) -> None:
     """Nobody ends our connections to the old master, and we only listen."""
-    with Sentinels(1, down_after_ms=60_000) as sentinels, RedisServer() as other:
+    with Sentinels(1) as sentinels, RedisServer() as other:
 
         async def test() -> None:
             async with started(settings_of(sentinels), 5.0 if heard else 0.05) as shard:
@@ -119,7 +120,7 @@ def test_a_master_that_lives_on_is_left(heard: bool) -> None:
 
 
 def test_a_sentinel_that_is_behind_is_not_believed() -> None:
-    with Sentinels(1, down_after_ms=60_000) as right, Sentinels(1, down_after_ms=60_000) as wrong:
+    with Sentinels(1) as right, Sentinels(1) as wrong:
         wrong.sentinels[0].command("SENTINEL", "REMOVE", "main")
         wrong.sentinels[0].command("SENTINEL", "MONITOR", "main", "127.0.0.1", right.replica.port, 1)
 
@@ -240,7 +241,7 @@ def test_nobody_who_knows_the_master_is_told() -> None:
 
 
 def test_a_replica_is_not_taken_for_a_master() -> None:
-    with Sentinels(1, down_after_ms=60_000) as sentinels:
+    with Sentinels(1) as sentinels:
         sentinels.sentinels[0].command("SENTINEL", "REMOVE", "main")
         port = sentinels.replica.port
         sentinels.sentinels[0].command("SENTINEL", "MONITOR", "main", "127.0.0.1", port, 1)

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from centrifast.clock import SystemClock
+from centrifast.clock import Clock, SystemClock
 from centrifast.engine.redis.contract import RedisError, Reply, Script
 from centrifast.engine.redis.settings import ShardSettings
 from centrifast.engine.redis.shard import ServerShard
 from tests.engine.redis.listening import Listener, settings_of
+from tests.fakes import FakeClock
 from tests.redis_servers import RedisServer
 from tests.server.http_peer import run, until
 
@@ -21,8 +22,8 @@ INCREASE = Script("increase", SOURCE, hashlib.sha1(SOURCE).hexdigest().encode())
 
 
 @asynccontextmanager
-async def started(settings: ShardSettings) -> AsyncIterator[ServerShard]:
-    shard = ServerShard(settings, SystemClock(asyncio.get_running_loop()))
+async def started(settings: ShardSettings, clock: Clock | None = None) -> AsyncIterator[ServerShard]:
+    shard = ServerShard(settings, clock or SystemClock(asyncio.get_running_loop()))
     await shard.start()
     try:
         yield shard
@@ -167,11 +168,13 @@ def test_a_frozen_server_fails_calls_until_it_thaws() -> None:
     with RedisServer() as server:
 
         async def test() -> None:
-            settings = settings_of(server, io_timeout=0.2, connect_timeout=0.1)
-            async with started(settings) as shard:
+            clock = FakeClock()
+            async with started(settings_of(server), clock) as shard:
                 server.freeze()
-                with pytest.raises(TimeoutError, match="has not answered"):
-                    await shard.call(b"k", ("GET", "k"))
+                waiting = shard.call(b"k", ("GET", "k"))
+                clock.advance(4.25)
+                with pytest.raises(TimeoutError, match="has not answered for 4 s"):
+                    await waiting
                 with pytest.raises(ConnectionError):
                     await shard.call(b"k", ("GET", "k"))
                 server.thaw()
