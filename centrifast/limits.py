@@ -217,13 +217,13 @@ LIST_LEASE = 10.0
 """Seconds a Redis list stays with a node that is not heard of: what a list waits after a crash."""
 
 LIST_LOOK = 0.3
-"""Seconds between two looks at whether a Redis list that another node reads has become free."""
+"""Seconds between two looks at whether a Redis list that another node reads has become free, more or less by chance."""
 
 CONSUMER_PAUSE = 0.3
 """Seconds between two attempts to reach the Redis of a queue (server specification 10.4)."""
 
 CONSUMER_FIRST_RETRY = 0.01
-"""Seconds until a call that failed with an internal error is made again; doubled each time (server specification 8.1)."""
+"""Seconds until a call that failed with an internal error is made again; doubled each time (specification 8.1)."""
 
 CONSUMER_LAST_RETRY = 5.0
 """Seconds beyond which that pause does not grow."""

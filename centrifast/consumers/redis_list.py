@@ -75,6 +75,8 @@ class ListReader:
 
     async def run(self) -> None:
         """Read until ``stop``, then leave the rest to others."""
+        # By chance, so that nodes that start together share the lists out among them.
+        await wait_for(self._stopping, LIST_LOOK * self._clock.random())
         while not self._stopping.is_set():
             try:
                 await self._step()
@@ -94,7 +96,7 @@ class ListReader:
         step = await self.lease.step(self._executed, self._wanted)
         self._settled(step.outcome)
         if step.outcome is Outcome.OTHERS:
-            await wait_for(self._stopping, LIST_LOOK)
+            await wait_for(self._stopping, LIST_LOOK * (0.5 + self._clock.random()))
         elif step.elements:
             await self._execute(step.elements)
         else:

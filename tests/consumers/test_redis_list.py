@@ -107,6 +107,24 @@ def test_two_nodes_keep_the_order_when_one_hands_over(redis_server: RedisServer)
     run(scenario())
 
 
+def test_nodes_that_start_together_share_the_lists(redis_server: RedisServer) -> None:
+    async def scenario() -> None:
+        nodes = [FakeNode() for _ in range(3)]
+        readers = [await list_consumer(node, section(redis_server, num_shards=29)) for node in nodes]
+        for reader in readers:
+            reader.start()
+        leases = [[one.lease for one in reader._readers] for reader in readers]
+        await until(lambda: all(any(one.is_held for one in same) for same in zip(*leases, strict=True)))
+        held = [sum(lease.is_held for lease in own) for own in leases]
+        for reader in readers:
+            await reader.stop()
+            await reader.close()
+        assert sum(held) == 30
+        assert max(held) < 30  # by chance, it would be all in 1 of 1e13 cases
+
+    run(scenario())
+
+
 def test_a_crash_repeats_at_most_what_was_being_executed(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

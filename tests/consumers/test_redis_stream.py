@@ -9,6 +9,7 @@ import pytest
 
 from centrifast.config.schema_consumer import RedisStreamConsumerConfig, ValueDataMode
 from centrifast.consumers import redis_stream
+from centrifast.consumers.dispatch import read
 from centrifast.consumers.stream_group import StreamGroup
 from centrifast.engine.redis.contract import RedisError
 from tests.api.node import FakeNode
@@ -475,7 +476,7 @@ def test_a_bug_of_the_reader_costs_one_step(
 def test_a_bug_of_a_worker_costs_one_delivery(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_stream, "read", Failing(redis_stream.read, ValueError("broken")))
+    monkeypatch.setattr(redis_stream, "read", Failing(read, ValueError("broken")))
 
     async def scenario() -> None:
         node = FakeNode()
