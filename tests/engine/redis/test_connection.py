@@ -1,7 +1,6 @@
 """Connections to real servers: how they are made, and what comes back."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,8 +14,7 @@ from centrifast.engine.redis.connection import Connection, Dialer, plain
 from centrifast.engine.redis.contract import RedisError, Reply
 from centrifast.engine.redis.settings import Login, Place
 from centrifast.engine.redis.wire import Command
-from tests.auth.signing import RSA, private_pem_of
-from tests.doctor.certificates import DAY, make_certificate
+from tests.engine.redis.securing import KEY_PEM, arguments_of, certificate_in
 from tests.fakes import FakeClock
 from tests.redis_servers import RedisServer
 from tests.server.http_peer import run
@@ -151,22 +149,15 @@ def test_nobody_there_is_told(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RedisServer, str]]:
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RedisServer, Pem]]:
     """A server that takes TLS only and wants certificates of clients; and the certificate that all use."""
-    folder = tmp_path_factory.mktemp("tls")
-    now = time.time()
-    certificate = make_certificate(RSA, now - DAY, now + DAY)
-    (folder / "own.crt").write_text(certificate)
-    (folder / "own.key").write_text(private_pem_of(RSA))
-    files = ("--tls-cert-file", folder / "own.crt", "--tls-key-file", folder / "own.key")
-    trust = ("--tls-ca-cert-file", folder / "own.crt")
-    with RedisServer(*map(str, (*files, *trust)), "--tls-auth-clients", "yes", tls=True) as server:
+    certificate, options = certificate_in(tmp_path_factory.mktemp("tls"))
+    with RedisServer(*arguments_of(options), "--tls-auth-clients", "yes", tls=True) as server:
         yield server, certificate
 
 
-def test_tls_is_spoken_as_configured(tls_server: tuple[RedisServer, str]) -> None:
-    server, certificate = tls_server
-    pem, key = Pem(certificate), Pem(private_pem_of(RSA))
+def test_tls_is_spoken_as_configured(tls_server: tuple[RedisServer, Pem]) -> None:
+    (server, pem), key = tls_server, KEY_PEM
     own = TlsConfig(enabled=True, cert_pem=pem, key_pem=key, server_ca_pem=pem, server_name="localhost")
     assert ask(place_of(server), ("SET", "k", b"x" * 1_000_000), ("STRLEN", "k"), login=Login(tls=own)) == [
         b"OK",
@@ -176,9 +167,8 @@ def test_tls_is_spoken_as_configured(tls_server: tuple[RedisServer, str]) -> Non
     assert ask(place_of(server), ("PING",), login=Login(tls=unverified)) == [b"PONG"]
 
 
-def test_tls_that_does_not_fit_is_told(tls_server: tuple[RedisServer, str]) -> None:
-    server, certificate = tls_server
-    pem, key = Pem(certificate), Pem(private_pem_of(RSA))
+def test_tls_that_does_not_fit_is_told(tls_server: tuple[RedisServer, Pem]) -> None:
+    (server, pem), key = tls_server, KEY_PEM
     for wrong, told in (
         (TlsConfig(enabled=True, cert_pem=pem, key_pem=key), "certificate verify failed"),
         (TlsConfig(enabled=True, cert_pem=pem, key_pem=key, server_ca_pem=pem), "mismatch|not valid for"),

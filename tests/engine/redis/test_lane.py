@@ -4,17 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from centrifast.clock import Clock, SystemClock
+from centrifast.config.schema_tls import TlsConfig
 from centrifast.engine.redis import lane as module
+from centrifast.engine.redis import pubsub_wire
 from centrifast.engine.redis.kept import pause
 from centrifast.engine.redis.lane import Lane
 from centrifast.engine.redis.probe import PROBE, PROBE_INTERVAL
 from centrifast.engine.redis.shard import ServerShard
 from centrifast.limits import REDIS_PAUSE
 from tests.engine.redis.listening import Listener, settings_of
+from tests.engine.redis.securing import arguments_of, certificate_in
 from tests.fakes import FakeClock
 from tests.redis_servers import RedisServer
 from tests.server.http_peer import run, until
@@ -137,6 +141,25 @@ def test_everything_wanted_is_subscribed_to_before_it_starts(redis_server: Redis
             assert station.listener.restored == 0
 
     run(test())
+
+
+def test_messages_over_tls_are_handled_in_slices_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pubsub_wire, "PUBSUB_SLICE", 0.0)
+    certificate, options = certificate_in(tmp_path)
+    tls = TlsConfig(enabled=True, server_ca_pem=certificate, server_name="localhost")
+    with RedisServer(*arguments_of(options), "--tls-auth-clients", "no", tls=True) as server:
+
+        async def test() -> None:
+            async with listening(server, b"a", tls=tls) as station:
+                large = b"x" * 100_000
+                for number in range(100):
+                    assert station.publish("a", b"%d." % number + large) == 1
+                messages = await station.listener.heard(100)
+                assert messages == [(b"a", b"%d." % number + large) for number in range(100)]
+                await station.lane.subscribe(b"b")  # it is read from again
+                assert station.publish("b", 1) == 1
+
+        run(test())
 
 
 def test_sharded_channels_are_listened_to(redis_server: RedisServer) -> None:

@@ -1,7 +1,6 @@
 """Following a master that moves, with real Sentinels."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,15 +10,13 @@ from pathlib import Path
 import pytest
 
 from centrifast.clock import SystemClock
-from centrifast.config.option import Pem
 from centrifast.config.schema_redis import RedisConnectionConfig
 from centrifast.config.schema_tls import TlsConfig
 from centrifast.engine.redis.contract import RedisError
 from centrifast.engine.redis.sentinel import SentinelShard
 from centrifast.engine.redis.settings import Place, ShardSettings, read_shards
-from tests.auth.signing import RSA, private_pem_of
-from tests.doctor.certificates import DAY, make_certificate
 from tests.engine.redis.listening import Listener
+from tests.engine.redis.securing import certificate_in
 from tests.redis_servers import RedisServer, Sentinels
 from tests.server.http_peer import run, until
 
@@ -182,19 +179,12 @@ def test_the_sentinels_have_a_login_of_their_own() -> None:
 
 
 def test_the_sentinels_have_a_tls_of_their_own(tmp_path: Path) -> None:
-    certificate = make_certificate(RSA, time.time() - DAY, time.time() + DAY)
-    (tmp_path / "own.crt").write_text(certificate)
-    (tmp_path / "own.key").write_text(private_pem_of(RSA))
-    lines = (
-        f"tls-cert-file {tmp_path}/own.crt",
-        f"tls-key-file {tmp_path}/own.key",
-        f"tls-ca-cert-file {tmp_path}/own.crt",
-        "tls-auth-clients no",
-    )
+    certificate, options = certificate_in(tmp_path)
+    lines = [f"{name} {value}" for name, value in options.items()] + ["tls-auth-clients no"]
     with Sentinels(1, sentinel_lines=lines, sentinel_tls=True) as sentinels:
 
         async def test() -> None:
-            tls = TlsConfig(enabled=True, server_ca_pem=Pem(certificate), server_name="localhost")
+            tls = TlsConfig(enabled=True, server_ca_pem=certificate, server_name="localhost")
             async with started(settings_of(sentinels, sentinel_tls=tls)) as shard:
                 await write(shard, sentinels.master)
             with pytest.raises(ConnectionError, match="certificate verify failed"):
