@@ -14,16 +14,15 @@ from centrifast._core import Drain
 from centrifast._framing import Variant
 from centrifast._wheel import TimingWheel
 from centrifast.auth.tokens import verifiers
-from centrifast.clock import Clock, SystemClock, TimerHandle
+from centrifast.clock import SystemClock, TimerHandle
 from centrifast.config.schema import Config
 from centrifast.consumers.service import Consumers
 from centrifast.endpoints import Parts, add_endpoints
 from centrifast.engine.contract import Engine
-from centrifast.engine.memory import MemoryBroker
-from centrifast.engine.presence import MemoryPresence
+from centrifast.engines import memory_engine
 from centrifast.farewell import disconnect_all, disconnect_newcomers
 from centrifast.hub import Hub
-from centrifast.limits import DRAIN_SLICE, PRESENCE_TTL, SHUTDOWN_POLL
+from centrifast.limits import DRAIN_SLICE, SHUTDOWN_POLL
 from centrifast.metrics.graphite import Graphite
 from centrifast.node import Node
 from centrifast.protocol.codec import Codec
@@ -65,13 +64,6 @@ def encodings() -> dict[Encoding, tuple[Variant, Codec]]:
         Encoding.JSON: (Variant("json", TEXT, b"\n", b"{}", b"{}"), JsonCodec()),
         Encoding.PROTOBUF: (Variant("protobuf", BINARY, b"", b"\x00", b"\x00"), ProtobufCodec()),
     }
-
-
-def memory_engine(config: Config, clock: Clock) -> Engine:
-    """The engine that needs nothing else."""
-    # One refresh may be late.
-    presence_ttl = max(PRESENCE_TTL, 2 * config.client.presence_update_interval)
-    return Engine(MemoryBroker(clock), MemoryPresence(clock, presence_ttl))
 
 
 def node_name(config: Config, number: int = 0) -> str:

@@ -12,7 +12,9 @@ import uvloop
 
 from centrifast import log
 from centrifast.app import Server
+from centrifast.clock import SystemClock
 from centrifast.config.loader import LoadedConfig
+from centrifast.engines import memory_engine, open_engine
 from centrifast.pid_file import PidFile
 from centrifast.process import (
     FAILED,
@@ -64,7 +66,9 @@ class Daemon:
         """Start every part, wait for a signal, stop; the exit code. Raises OSError or ValueError: no start."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(log_loop_error)
-        server = Server(self._loaded.config, take_sockets(os.environ))
+        config, clock = self._loaded.config, SystemClock(loop)
+        engine = await open_engine(config, clock, memory_engine(config, clock))
+        server = Server(config, take_sockets(os.environ), engine=engine)
         configuration = NodeConfiguration(server.node, server.clock)
         reloader = Reloader(self._loaded, configuration.apply, self._notifier, strict=self._strict)
         self._handle_signals(loop, reloader)

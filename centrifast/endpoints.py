@@ -21,7 +21,7 @@ DEBUG_ECHO_PATH = "/debug/echo"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What endpoints answer from. *is_ready*: the engine is connected and the server is not stopping.
+    """What endpoints answer from. *is_ready*: the server has an engine and is not stopping.
 
     *is_stopping*: a graceful stop has begun.
     """
@@ -47,7 +47,7 @@ def add_endpoints(config: Config, parts: Parts, external: Routes, internal: Rout
         if config.http_api.tail_enabled:
             api.add_endpoint(api_routes, "tail", TailEndpoint(parts.node).serve)
     if config.health.enabled:
-        add_health(internal, config.health.handler_prefix, parts.is_ready)
+        add_health(internal, config.health.handler_prefix, parts.is_ready, parts.node.stores_away)
     if config.prometheus.enabled:
         add_prometheus(internal, config.prometheus.handler_prefix, parts.node.control.metrics_of_all)
     if config.admin.enabled:

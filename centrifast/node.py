@@ -3,7 +3,7 @@
 The line of a publication: ``publish`` ─▶ broker ─▶ ``subscriptions.on_publication`` ─▶ ``delivery`` ─▶ ``_core``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from msgspec.structs import replace
@@ -69,7 +69,7 @@ class Node:
         self._aggregate = Aggregate(self.collector.collect, clock, interval)
         self.own_stats = partial(stats_of, self.snapshot, hub.clients)
         self.admission = Admission(config.client, clock, hub, self.metrics.connection_limit)
-        self._broker, self._presence = engine.broker, engine.presence
+        self._broker, self._presence, self._stores = engine.broker, engine.presence, engine.stores
         self._background = Background()
         self._losses = Losses(clock)
         self._watch = PositionWatch(
@@ -100,6 +100,8 @@ class Node:
 
     async def start(self) -> None:
         """Connect to the engine."""
+        for store in self._stores:
+            await store.start(self.metrics)
         await self._presence.start()
         await self._broker.start(self.subscriptions)
         await self.control.start()
@@ -116,6 +118,12 @@ class Node:
         await self.control.close()
         await self._broker.close()
         await self._presence.close()
+        for store in self._stores:
+            await store.close()
+
+    def stores_away(self) -> Sequence[str]:
+        """The names of servers that the engine needs and can not use now."""
+        return [store.name for store in self._stores if not store.is_usable]
 
     # ------------------------------------------------------------ channels
 

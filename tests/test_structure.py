@@ -12,7 +12,7 @@ PACKAGE = ROOT / "centrifast"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli", "__main__"),
     ("doctor",),
-    ("app", "daemon", "farewell", "process", "reload", "workers"),
+    ("app", "daemon", "engines", "farewell", "process", "reload", "workers"),
     ("endpoints",),
     ("server", "api", "transports", "consumers"),
     ("client",),

@@ -17,9 +17,7 @@ from centrifast.config.schema_tls import TlsConfig
 class EngineConfig:
     """Broker and presence manager in one."""
 
-    type: str = option(
-        "memory", "`memory` keeps everything in this node.", choices=("memory", "redis"), later=("redis",)
-    )
+    type: str = option("memory", "`memory` keeps everything in this node.", choices=("memory", "redis"))
     redis: RedisEngineConfig = section(RedisEngineConfig, "Redis engine.", support=Support.ACCEPTED)
 
 
@@ -104,9 +102,12 @@ class PostgresControllerConfig:
 class BrokerConfig:
     """A broker in place of the engine's."""
 
-    enabled: bool = option(False, "Use a broker other than the engine's.", support=Support.REFUSED)
+    enabled: bool = option(False, "Use a broker other than the engine's.")
     type: str = option(
-        "memory", "Kind of broker.", choices=("memory", "nats", "redis", "redisnats", "postgres")
+        "memory",
+        "Kind of broker.",
+        choices=("memory", "nats", "redis", "redisnats", "postgres"),
+        later=("nats", "redisnats", "postgres"),
     )
     redis: RedisBrokerConfig = section(RedisBrokerConfig, "Redis broker.")
     nats: NatsConfig = section(NatsConfig, "NATS broker.")
@@ -118,7 +119,7 @@ class BrokerConfig:
 class PresenceManagerConfig:
     """A presence manager in place of the engine's."""
 
-    enabled: bool = option(False, "Use a presence manager other than the engine's.", support=Support.REFUSED)
+    enabled: bool = option(False, "Use a presence manager other than the engine's.")
     type: str = option("memory", "Kind of presence manager.", choices=("memory", "redis"))
     redis: RedisPresenceConfig = section(RedisPresenceConfig, "Redis presence manager.")
 

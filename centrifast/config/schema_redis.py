@@ -10,7 +10,11 @@ from centrifast.config.schema_tls import TlsConfig
 class RedisReplicaConfig:
     """Reading from replicas."""
 
-    enabled: bool = option(False, "Read history and presence from replicas; with Cluster or Sentinel only.")
+    enabled: bool = option(
+        False,
+        "Read history and presence from replicas; with Cluster or Sentinel only.",
+        support=Support.ACCEPTED,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,8 +226,26 @@ class NoOtherNodes:
         """There is nothing to let go of."""
 
 
+class Store(Protocol):
+    """A server outside of this process that an engine works with."""
+
+    name: str  # for people; without a password
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is connected now."""
+
+    async def start(self, metrics: Metrics) -> None:
+        """Connect; what fails is counted in *metrics*. Raises ``ConnectionError`` or ``TimeoutError``."""
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+
+
 class Engine(msgspec.Struct, frozen=True):
     """All that nodes share. *controller* and *siblings* may be one object; it is started and closed twice then.
+
+    *stores* are started before the parts that use them, and closed after them.
 
     *unsubscribe_delay*: seconds until a broker is told that a channel is wanted no more, where that costs something.
     """
@@ -236,4 +254,5 @@ class Engine(msgspec.Struct, frozen=True):
     presence: PresenceManager
     controller: Controller = NoOtherNodes()
     siblings: Siblings = NoOtherNodes()
+    stores: Sequence[Store] = ()
     unsubscribe_delay: float = 0.0

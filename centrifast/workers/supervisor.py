@@ -12,13 +12,14 @@ from functools import partial
 from typing import NoReturn
 
 from centrifast import log
-from centrifast.app import memory_engine, settle_memory
+from centrifast.app import settle_memory
 from centrifast.auth.tokens import TokenVerifier, verifiers
 from centrifast.clock import SystemClock
 from centrifast.config.error import ConfigError
 from centrifast.config.loader import LoadedConfig
 from centrifast.config.schema import Config
 from centrifast.engine.host import EngineHost
+from centrifast.engines import memory_engine
 from centrifast.pid_file import PidFile
 from centrifast.process import FAILED, log_loop_error, log_parts
 from centrifast.reload import Reloader, in_thread, is_below, let_go, prepare

@@ -21,6 +21,7 @@ from centrifast.engine.contract import Engine
 from centrifast.engine.link import Link
 from centrifast.engine.shared import EngineLink, SharedBroker, SharedPresence
 from centrifast.engine.shared_control import SharedController
+from centrifast.engines import open_engine
 from centrifast.limits import WORKER_ORPHAN, WORKER_START
 from centrifast.process import FAILED, log_loop_error, show_stacks_on_fatal_signals
 from centrifast.reload import NodeConfiguration, let_go
@@ -138,7 +139,8 @@ class Worker:
         engine_socket = socket.socket(fileno=self._start.engine)
         await loop.create_unix_connection(engine_link.protocol, sock=engine_socket)
         control = SharedController(engine_link)
-        engine = Engine(SharedBroker(engine_link), SharedPresence(engine_link), control, control)
+        local = Engine(SharedBroker(engine_link), SharedPresence(engine_link), control, control)
+        engine = await open_engine(self._config, SystemClock(loop), local)
         passed = [PassedSocket(socket.socket(fileno=fd), name) for fd, name in self._start.sockets]
         server = Server(
             self._config,

@@ -44,7 +44,7 @@ def test_rows_tell_type_default_and_state() -> None:
     assert "| `client.ping_interval` | duration | `25s` |" in page
     assert "*Not built yet: the server refuses to start with it.*" in page
     assert '| `address` | list of str | `["redis://127.0.0.1:6379"]` |' in page
-    assert "*Not built yet: `redis`.*" in page
+    assert "*Not built yet: `nats`, `redisnats`, `postgres`.*" in page
     assert "*An addition of centrifast.*" in page
 
 

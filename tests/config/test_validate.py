@@ -71,14 +71,12 @@ def test_some_rules_count_at_the_start_only() -> None:
 @pytest.mark.parametrize(
     ("tree", "path"),
     [
-        ({"engine.type": "redis"}, "engine.type"),
-        ({"broker.enabled": True}, "broker.enabled"),
+        ({"broker.enabled": True, "broker.type": "nats"}, "broker.type"),
         ({"http_server.h2c_external": True, "http_server.internal_port": 1}, "http_server.h2c_external"),
         (
             {"channel.without_namespace.map_users_presence_channel_prefix": "x:"},
             "channel.without_namespace.map_users_presence_channel_prefix",
         ),
-        ({"presence_manager.enabled": True}, "presence_manager.enabled"),
         ({"controller.enabled": True}, "controller.enabled"),
         ({"client.proxy.connect.enabled": True}, "client.proxy.connect.enabled"),
         ({"rpc.without_namespace.proxy_enabled": True}, "rpc.without_namespace.proxy_enabled"),

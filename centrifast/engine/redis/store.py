@@ -1,0 +1,42 @@
+"""A shard as the server sees it: something to connect to, to count the failures of, and to look at."""
+
+from centrifast.clock import Clock
+from centrifast.engine.redis.contract import Shard
+from centrifast.engine.redis.settings import ShardSettings
+from centrifast.engine.redis.shards import find_shard
+from centrifast.metrics.metrics import Metrics
+
+
+class RedisStore:
+    """``contract.Store``."""
+
+    shard: Shard
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._metrics: Metrics | None = None
+
+    @classmethod
+    async def find(cls, settings: ShardSettings, clock: Clock) -> "RedisStore":
+        """Make the store of *settings*. Raises ``ConnectionError`` or ``TimeoutError`` when it can not be reached."""
+        store = cls(settings.name)
+        store.shard = await find_shard(settings, clock, store._count)
+        return store
+
+    @property
+    def is_usable(self) -> bool:
+        """See ``Store.is_usable``."""
+        return self.shard.is_usable
+
+    async def start(self, metrics: Metrics) -> None:
+        """See ``Store.start``."""
+        self._metrics = metrics
+        await self.shard.start()
+
+    async def close(self) -> None:
+        """See ``Store.close``."""
+        await self.shard.close()
+
+    def _count(self, service_channel: bytes, label: str) -> None:
+        if self._metrics is not None:
+            self._metrics.pub_sub_errors.of(label).add()
