@@ -7,6 +7,9 @@ cluster the end holds the part that is hashed, in braces, so that all there is a
 from centrifast.engine.redis.hashing import shard_of
 from centrifast.errors import BAD_REQUEST, ClientError
 
+PROBE = b".probe"
+"""End of a node's own channel by which its connection for control is tried (engines specification 3.7.2)."""
+
 
 class Keys:
     """Beginnings and ends of names under *prefix*.

@@ -2,9 +2,21 @@
 
 from centrifast.clock import Clock
 from centrifast.engine.redis.contract import Shard
+from centrifast.engine.redis.keys import PROBE
 from centrifast.engine.redis.settings import ShardSettings
 from centrifast.engine.redis.shards import find_shard
 from centrifast.metrics.metrics import Metrics
+
+
+_OF_CONTROL = {
+    "subscribe_shard_channel": "subscribe_control_channel",
+    "subscribe_channel": "subscribe_control_channel",
+    "connection": "control_connection",
+    "handle_client_message": "handle_control_message",
+    "probe_publish": "control_probe_publish",
+    "probe_timeout": "control_probe_timeout",
+}
+"""What failures are called on connections for calls between nodes (engines specification 3.7.2)."""
 
 
 class RedisStore:
@@ -39,4 +51,6 @@ class RedisStore:
 
     def _count(self, service_channel: bytes, label: str) -> None:
         if self._metrics is not None:
+            if service_channel.endswith(PROBE):
+                label = _OF_CONTROL[label]
             self._metrics.pub_sub_errors.of(label).add()

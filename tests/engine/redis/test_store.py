@@ -9,7 +9,7 @@ from tests.engine.redis.nodes import until
 from tests.redis_servers import RedisServer
 from tests.server.http_peer import run
 
-SERVICE = b"p.shard.0"
+SERVICE, CONTROL = b"p.shard.0", b"p.node.uid.probe"
 
 
 class Owner:
@@ -35,11 +35,13 @@ def test_a_store_says_whether_its_server_is_there_and_counts_lost_connections() 
             assert store.name == server.address
             assert store.is_usable
             await store.shard.pubsub(Owner(), SERVICE).start()
+            await store.shard.pubsub(Owner(), CONTROL).start()
             server.kill()
             await until(lambda: not store.is_usable)
             server.start()
             await until(lambda: store.is_usable)
-            assert dict(metrics.pub_sub_errors)["connection",] == 1
+            counted = dict(metrics.pub_sub_errors)
+            assert (counted["connection",], counted["control_connection",]) == (1, 1)
             await store.close()
             assert not store.is_usable
 
