@@ -35,28 +35,24 @@ _STEP = b"""
 local list, lease, reader, step = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
 local limit, executed = tonumber(ARGV[6]), tonumber(ARGV[7])
 local held = redis.call('GET', lease)
-local outcome = 1
-if held == reader .. ':' .. step then
-  if executed > 0 or ARGV[9] ~= '' then
-    local first = redis.call('LINDEX', list, 0)
-    if first and redis.sha1hex(string.sub(first, 1, limit)) == ARGV[8] then
-      redis.call('LTRIM', list, executed, -1)
-      if ARGV[9] ~= '' then redis.call('LSET', list, 0, ARGV[9]) end
-    else
-      outcome = 3
-    end
-  end
-elseif held == reader .. ':' .. (step + 1) then
-  outcome = 1
-elseif held then
-  return {0}
-else
+local outcome, has_executed = 1, executed > 0 or ARGV[9] ~= ''
+if held == reader .. ':' .. (step + 1) then
+  has_executed = false  -- this step was made before, and its answer was lost
+elseif not held then
   outcome = 2
+elseif held ~= reader .. ':' .. step then
+  return {0}
+elseif has_executed then
+  local first = redis.call('LINDEX', list, 0)
+  if not first or redis.sha1hex(string.sub(first, 1, limit)) ~= ARGV[8] then outcome = 3 end
 end
-if ARGV[3] == '0' then
-  redis.call('DEL', lease)
-  return {outcome}
+-- DEL comes first: it is allowed when Redis has no memory left, and so is all that follows the first write of a script.
+redis.call('DEL', lease)
+if has_executed and outcome == 1 then
+  redis.call('LTRIM', list, executed, -1)
+  if ARGV[9] ~= '' then redis.call('LSET', list, 0, ARGV[9]) end
 end
+if ARGV[3] == '0' then return {outcome} end
 redis.call('SET', lease, reader .. ':' .. (step + 1), 'PX', ARGV[3])
 local found = redis.call('LRANGE', list, 0, tonumber(ARGV[4]) - 1)
 local size, reply = 0, {outcome}

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from redis.exceptions import OutOfMemoryError
 
 from centrifast.config.schema_consumer import RedisListConsumerConfig
 from centrifast.consumers import redis_list
@@ -425,3 +426,24 @@ def test_what_ends_without_a_stop_tells_redis_nothing(redis_server: RedisServer)
         assert redis_server.command("KEYS", "*") == [b"{centrifugo.api}.reader"]
 
     run(scenario())
+
+
+def test_a_redis_without_memory_left_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_list, "CONSUMER_LAST_RETRY", 0.01)
+
+    async def scenario(server: RedisServer) -> None:
+        push(server, "centrifugo.api", *(publication(number) for number in range(500)))
+        server.command("CONFIG", "SET", "maxmemory", 1)
+        with pytest.raises(OutOfMemoryError):
+            push(server, "centrifugo.api", publication(500))
+        node = FakeNode()
+        async with started(await list_consumer(node, section(server))):
+            await until(lambda: len(node.calls) == 500)
+            server.command("CONFIG", "SET", "maxmemory", 0)
+            push(server, "centrifugo.api", publication(500))
+            await until(lambda: len(node.calls) == 501)
+        assert published(node) == list(range(501))
+        assert left(server) == {}
+
+    with RedisServer() as server:
+        run(scenario(server))
