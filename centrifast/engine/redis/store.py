@@ -7,7 +7,6 @@ from centrifast.engine.redis.settings import ShardSettings
 from centrifast.engine.redis.shards import find_shard
 from centrifast.metrics.metrics import Metrics
 
-
 _OF_CONTROL = {
     "subscribe_shard_channel": "subscribe_control_channel",
     "subscribe_channel": "subscribe_control_channel",
