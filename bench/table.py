@@ -4,6 +4,7 @@ A question is a module of ``bench/`` with options; it prints one JSON line, whos
 what a release must reach on the machine it is measured on: where there is a floor, relative to that floor.
 """
 
+from bench._over_redis import QUESTIONS as OVER_REDIS
 from bench._parts import QUESTIONS as PARTS
 from bench._row import (
     CORES,
@@ -278,6 +279,18 @@ QUESTIONS: tuple[Question, ...] = (
         connections=19_000,
     ),
     Question(
+        "storm",
+        "19,000 clients drop at once and come back",
+        (
+            Row("19,000 clients drop at once: all are back after", "seconds", SECONDS, in_readme=True),
+            Row("the same: longest publication meanwhile", "worst_publish_max_ms", MILLISECONDS),
+        ),
+        rounds=3,
+        seconds=35,
+        quick=FEW,
+        connections=19_000,
+    ),
+    Question(
         "channels",
         "10,000 connections with 10 of 1,000 channels each, 10,000 publications",
         (
@@ -314,5 +327,6 @@ QUESTIONS: tuple[Question, ...] = (
         connections=1_000,
     ),
     *SEVERAL,
+    *OVER_REDIS,
     *PARTS,
 )
