@@ -168,11 +168,16 @@ def floor(*, answers_first: bool = False, reply: str = "") -> Iterator[Running]:
 
 
 def config(
-    port: int, client: Figures | None = None, websocket: Figures | None = None, **channel: Any
+    port: int,
+    client: Figures | None = None,
+    websocket: Figures | None = None,
+    redis: str = "",
+    **channel: Any,
 ) -> Figures:
     """Configuration of a centrifast under test: its defaults and these options, but access for everybody."""
     return {
         "http_server": {"port": port},
+        "engine": {"type": "redis", "redis": {"address": redis}} if redis else {},
         "client": {"allowed_origins": [], "insecure": True, **(client or {})},
         "websocket": websocket or {},
         "http_api": {"key": API_KEY},
@@ -190,16 +195,21 @@ def config(
 
 @contextmanager
 def centrifast(
-    client: Figures | None = None, websocket: Figures | None = None, workers: int = 1, **channel: Any
+    client: Figures | None = None,
+    websocket: Figures | None = None,
+    workers: int = 1,
+    redis: str = "",
+    **channel: Any,
 ) -> Iterator[Running]:
     """centrifast from this checkout, with these options of clients, WebSocket and channels.
 
-    Several *workers* are free to use all cores.
+    Several *workers* are free to use all cores. *redis*: an address of the engine; without, it is in memory.
     """
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "config.json"
-        path.write_text(json.dumps({**config(port, client, websocket, **channel), "workers": workers}))
+        settings = config(port, client, websocket, redis, **channel)
+        path.write_text(json.dumps({**settings, "workers": workers}))
         command = [sys.executable, "-m", "centrifast", "-c", str(path)]
         with started("centrifast", port, command if workers == 1 else on_all_cores(command)) as running:
             yield running

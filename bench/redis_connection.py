@@ -9,18 +9,16 @@ A Redis server is started on a core of its own. Three things are measured in CPU
 
 import asyncio
 import os
-import shutil
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from hashlib import sha1
 
 import click
 import uvloop
 
 from bench import _harness as harness
+from bench._redis import Redis, redis_server
 from centrifast.clock import SystemClock
 from centrifast.engine.redis.contract import Script
 from centrifast.engine.redis.settings import Kind, Place, ShardSettings
@@ -51,28 +49,6 @@ class Counting:
 
     def on_restored(self) -> None:
         pass
-
-
-@contextmanager
-def redis_server() -> Iterator[ShardSettings]:
-    """A Redis with the core of the servers to itself, reached by a Unix socket."""
-    program = shutil.which("redis-server")
-    if program is None:
-        raise harness.BenchError("redis-server is not installed")
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/redis.sock"
-        options = ["--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]
-        process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
-        try:
-            os.sched_setaffinity(process.pid, {harness.SERVER_CORE})
-            end = time.monotonic() + harness.START_TIMEOUT
-            while not os.path.exists(path):
-                if process.poll() is not None or time.monotonic() > end:
-                    raise harness.BenchError("redis-server does not start")
-            yield ShardSettings(Kind.SERVER, (Place("", 0, path),))
-        finally:
-            process.kill()
-            process.wait()
 
 
 async def cost_of_requests(shard: ServerShard, requests: int, at_once: int) -> float:
@@ -125,13 +101,14 @@ async def time_of_channels(shard: ServerShard, channels: int) -> harness.Figures
 def main(requests: int, at_once: int, messages: int, channels: int, rounds: int) -> None:
     """CPU of requests to Redis and of messages from it."""
 
-    async def measure(settings: ShardSettings) -> harness.Figures:
+    async def measure(server: Redis) -> harness.Figures:
+        settings = ShardSettings(Kind.SERVER, (Place("", 0, server.path),))
         shard = ServerShard(settings, SystemClock(asyncio.get_running_loop()))
         await shard.start()
         try:
             return {
                 "cpu_us_per_request": await cost_of_requests(shard, requests, at_once),
-                "cpu_us_per_message": await cost_of_messages(shard, settings.places[0].path, messages),
+                "cpu_us_per_message": await cost_of_messages(shard, server.path, messages),
                 **await time_of_channels(shard, channels),
             }
         finally:
@@ -140,8 +117,11 @@ def main(requests: int, at_once: int, messages: int, channels: int, rounds: int)
     os.sched_setaffinity(0, {harness.CLIENT_CORE})
     results = []
     for _ in range(rounds):
-        with redis_server() as settings, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            results.append(runner.run(measure(settings)))
+        with (
+            redis_server(harness.SERVER_CORE) as server,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            results.append(runner.run(measure(server)))
     sizes = {"requests": requests, "at_once": at_once, "messages": messages, "channels": channels}
     medians = {name: harness.median(results, name) for name in results[0]}
     harness.report("redis_connection", {**sizes, "rounds": rounds, **medians})
