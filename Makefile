@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find centrifast tools/loadgen -name '*.pyx' -o -name '*.pxd' | grep -v build)
 CONFIG ?= examples/quickstart.json
+# Tests of the SDKs that the engine matters to; the whole of tests/sdk passes with CENTRIFAST_REDIS=1 too.
+ON_REDIS := delta history presence recovery sdks server_side state
 
 .PHONY: run test build check format docs bench leaks clean
 
@@ -54,6 +56,7 @@ test: check
 	@cd tests/sdk/javascript && npm install --silent --no-audit --no-fund
 	$(BIN)/python -m pytest
 	CENTRIFAST_WORKERS=3 $(BIN)/python -m pytest tests/sdk
+	CENTRIFAST_REDIS=1 $(BIN)/python -m pytest $(addprefix tests/sdk/test_,$(addsuffix .py,$(ON_REDIS)))
 
 format: build
 	$(BIN)/ruff format .

@@ -13,11 +13,15 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 WORKERS = int(os.environ.get("CENTRIFAST_WORKERS", "1"))
 """Processes of each daemon that a test starts, if its configuration says nothing else."""
+
+REDIS = bool(os.environ.get("CENTRIFAST_REDIS"))
+"""Whether daemons keep everything in the Redis of the test session, if their configuration says nothing else."""
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 30.0
@@ -71,6 +75,10 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 class ServerProcess:
     """One daemon. Use as a context manager."""
 
+    redis_address = ""
+    """Of the Redis of the test session, while there is one; each daemon has names of its own there."""
+    _numbers = count(1)
+
     def __init__(
         self,
         folder: Path,
@@ -85,7 +93,8 @@ class ServerProcess:
         self._command = command
         self._tls = tls
         self._descriptors = descriptors
-        self.config = merged(merged(BASE_CONFIG, {"http_server": {"port": self.port}}), changes or {})
+        own = {"http_server": {"port": self.port}, **self._engine()}
+        self.config = merged(merged(BASE_CONFIG, own), changes or {})
         self._config_file = folder / f"config-{self.port}.json"
         self._log_file = folder / f"log-{self.port}.txt"
         self._process: subprocess.Popen[bytes] | None = None
@@ -162,6 +171,12 @@ class ServerProcess:
     def log(self) -> str:
         """What it has logged so far."""
         return self._log_file.read_text() if self._log_file.exists() else ""
+
+    def _engine(self) -> dict[str, Any]:
+        if not self.redis_address:
+            return {}
+        redis = {"address": self.redis_address, "prefix": f"test{next(self._numbers)}"}
+        return {"engine": {"type": "redis", "redis": redis}}
 
     # ---------------------------------------------------------------- HTTP
 

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 import jwt
 import pytest
 
+from tests.redis_servers import RedisServer
 from tests.sdk.cable import Cable
 from tests.sdk.driver import SDKS, DriverPool, Endpoint, Sdk, SdkClient
-from tests.server_process import BASE_CONFIG, ServerProcess, merged
+from tests.server_process import BASE_CONFIG, REDIS, ServerProcess, merged
 
 SECRET = "a secret that is long enough for HMAC with SHA-256"
 OPEN = {"allow_subscribe_for_client": True, "allow_subscribe_for_anonymous": True}
@@ -114,6 +115,17 @@ def is_harmless(line: str) -> bool:
         return json.loads(line)["level"] in ("debug", "info", "warn")
     except ValueError:  # what something else than the log has written
         return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _redis() -> Iterator[None]:
+    """A Redis for all daemons, if the session shall have one (``CENTRIFAST_REDIS``)."""
+    if not REDIS:
+        yield
+        return
+    with RedisServer() as redis, pytest.MonkeyPatch.context() as patching:
+        patching.setattr(ServerProcess, "redis_address", redis.address)
+        yield
 
 
 @pytest.fixture(scope="session")

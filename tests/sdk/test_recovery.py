@@ -238,7 +238,7 @@ def test_a_restarted_server_has_lost_the_stream(
     own_server: StartServer, launch_all: LaunchAll, channel: str
 ) -> None:
     stream = f"stream:{channel}"
-    server = own_server({})
+    server = own_server({"engine": {"type": "memory"}})
     with Cable(server.port) as cable:
         clients = launch_all(server=cable)
         for client in clients:
