@@ -1,12 +1,14 @@
 """Several daemons on the same Redis servers: clients and backends of every node, a node being one process."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 import jwt
 
+from tests.fuzz.fuzz_fossil import apply_delta
 from tests.integration.daemon import Daemon, eventually
 from tests.integration.workers import ApiConnection, WorkersDaemon
 from tests.raw_websocket import RawWebSocket
@@ -65,6 +67,19 @@ class NodeClient(RawWebSocket):
     def data(self, count: int) -> list[Any]:
         """The payloads of the next pushes, which must be publications."""
         return [self.push()["pub"]["data"] for _ in range(count)]
+
+
+class Payloads:
+    """Payloads of one subscription with deltas: patches and whole ones are strings there (client protocol 7.4)."""
+
+    def __init__(self) -> None:
+        self._base = b""
+
+    def of(self, publication: Mapping[str, Any]) -> Any:
+        """The value of the publication that follows the last one."""
+        data = publication["data"].encode()
+        self._base = apply_delta(self._base, data) if publication.get("delta") else data
+        return json.loads(self._base)
 
 
 class Nodes:

@@ -1,17 +1,14 @@
 """Nodes on the same Redis: that nobody can tell which one they are at, whatever the shape of the deployment."""
 
-import json
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
 
-from tests.fuzz.fuzz_fossil import apply_delta
 from tests.integration.daemon import Daemon, eventually
-from tests.integration.redis_nodes import CONFIG, NodeClient, Nodes, on_redis
+from tests.integration.redis_nodes import CONFIG, NodeClient, Nodes, Payloads, on_redis
 from tests.integration.workers import WorkersDaemon
 from tests.redis_servers import RedisServer
 from tests.scraping import key, scrape_until
@@ -230,18 +227,8 @@ def test_deltas_are_made_at_every_node(nodes: Nodes, stack: ExitStack, stream: s
     for client in clients:
         pushes = [client.push()["pub"] for _ in payloads]
         assert [pub.get("delta", False) for pub in pushes] == [False] + [True] * 5
-        assert payloads_of(pushes) == payloads
-
-
-def payloads_of(publications: list[Any]) -> list[Any]:
-    """With patches applied (client protocol 7.4): in JSON both they and the first payload are strings."""
-    base = b""
-    payloads = []
-    for pub in publications:
-        data = pub["data"].encode()
-        base = apply_delta(base, data) if pub.get("delta") else data
-        payloads.append(json.loads(base))
-    return payloads
+        decoder = Payloads()
+        assert [decoder.of(pub) for pub in pushes] == payloads
 
 
 # ------------------------------------------------- what the API does to clients
