@@ -80,6 +80,7 @@ KINDS: dict[str, Kind] = {
     "shared": shared_presence,
     "redis": redis_presence(lambda servers: [servers.first]),
     "redis_mapping": redis_presence(lambda servers: [servers.first], user_mapping=True),
+    "valkey": redis_presence(lambda servers: [servers.valkey], user_mapping=True),
     "valkey_field_ttl": redis_presence(lambda servers: [servers.valkey], hash_field_ttl=True),
     "redis_two_shards": redis_presence(lambda servers: [servers.first, servers.second], user_mapping=True),
     "redis_cluster": redis_presence(lambda servers: [servers.cluster], user_mapping=True),
