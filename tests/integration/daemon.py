@@ -27,9 +27,9 @@ os.execv(sys.executable, [sys.executable, "-m", "centrifast", *sys.argv[2:]])
 """Does what systemd does: numbers the descriptors from 3 and names the process they are for."""
 
 
-def eventually(condition: Callable[[], Any], what: str) -> Any:
+def eventually(condition: Callable[[], Any], what: str, seconds: float = WAIT) -> Any:
     """Wait until *condition* gives something true; that."""
-    end = time.monotonic() + WAIT
+    end = time.monotonic() + seconds
     pause = threading.Event()
     while not (found := condition()):
         assert time.monotonic() < end, f"waited in vain for {what}"

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -201,14 +202,17 @@ class Listener(asyncio.Protocol):
             self._is_open, self._buffer = True, rest
             self._subscribe()
         for opcode, payload in self._frames():
-            assert opcode in (TEXT, BINARY), (opcode, payload)
-            if payload in PINGS:
-                self._send(payload)
-            else:
-                for event in self._streams.read(payload, self._encoding, self._channel):
-                    self._follow(event)
+            self._on_frame(opcode, payload)
         if self.offset == LAST and not self.is_at_end.done():
             self.is_at_end.set_result(None)
+
+    def _on_frame(self, opcode: int, payload: bytes) -> None:
+        assert opcode in (TEXT, BINARY), (opcode, payload)
+        if payload in PINGS:
+            self._send(payload)
+            return
+        for event in self._streams.read(payload, self._encoding, self._channel):
+            self._follow(event)
 
     def _subscribe(self) -> None:
         recovers = bool(self.epoch) or self._from_beginning
@@ -267,14 +271,21 @@ class Publisher:
             {"publish": {"channel": CHANNELS[number % len(CHANNELS)], "data": {"n": number}}}
             for number in numbers
         ]
-        body = json.dumps({"commands": commands}).encode()
-        head = f"POST /api/batch HTTP/1.1\r\nHost: localhost\r\nX-API-Key: key\r\nContent-Length: {len(body)}\r\n\r\n"
-        self._writer.write(head.encode() + body)
-        head_ = await self._reader.readuntil(b"\r\n\r\n")
-        size = re.search(rb"(?i)content-length: (\d+)", head_)
-        assert size is not None
-        answer = json.loads(await self._reader.readexactly(int(size[1])))
+        answer = await self.call("batch", commands=commands)
         assert all("publish" in reply for reply in answer["replies"]), answer
+
+    async def call(self, method: str, **parameters: Any) -> Any:
+        """A call of the server API; its answer."""
+        body = json.dumps(parameters).encode()
+        head = (
+            f"POST /api/{method} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: key\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        self._writer.write(head.encode() + body)
+        answer = await self._reader.readuntil(b"\r\n\r\n")
+        size = re.search(rb"(?i)content-length: (\d+)", answer)
+        assert size is not None
+        return json.loads(await self._reader.readexactly(int(size[1])))
 
     def close(self) -> None:
         self._writer.close()
