@@ -58,6 +58,10 @@ class Cable:
         """Let connections through again."""
         self._is_plugged.set()
 
+    def lead_to(self, server_port: int) -> None:
+        """Take connections from now on to another server."""
+        self._server_port = server_port
+
     def _start(self, target: Callable[..., None], *arguments: socket.socket) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)
         self._threads.append(thread)
