@@ -93,6 +93,9 @@ class ClusterShard:
     ) -> Awaitable[Reply]:
         """See ``Shard.run``."""
         rest = (len(keys), *keys, *args)
+        member = self._table[slot_of(keys[0])]
+        if member is not None:
+            member.kept.teach(script)
         reply = self.call(keys[0], ("EVALSHA", script.sha1, *rest))
         return evaluated(reply, lambda: self.call(keys[0], ("EVAL", script.source, *rest)))
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import hiredis
 
 from centrifast.clock import Clock
-from centrifast.engine.redis.contract import RedisError, Reply
+from centrifast.engine.redis.contract import RedisError, Reply, Script
 from centrifast.engine.redis.settings import Login, Place, client_tls_context
 from centrifast.engine.redis.wire import MORE, PING, Command, Wire, pack
 from centrifast.limits import REDIS_REQUESTS
@@ -30,8 +30,9 @@ class Connection(Wire):
         self, clock: Clock, name: str, io_timeout: float, on_error: Callable[[RedisError], None] = _unheard
     ) -> None:
         super().__init__(clock, name, io_timeout)
-        self._waiting: deque[asyncio.Future[Reply] | None] = deque()  # None: nobody wants to know (a PING)
+        self._waiting: deque[asyncio.Future[Reply] | None] = deque()  # None: nobody wants to know
         self._on_error = on_error
+        self._taught: set[bytes] = set()  # digests of scripts
 
     @property
     def is_idle(self) -> bool:
@@ -48,6 +49,17 @@ class Connection(Wire):
         answer = self._loop.create_future()
         waiting.append(answer)
         return answer
+
+    def teach(self, script: Script) -> None:
+        """Have the server know a script before anything that is asked from here on.
+
+        Once for each connection: a server may be another one, or have been started again. If it is not allowed to be
+        taught, or has been told to forget, it says so when the script is called.
+        """
+        if script.sha1 not in self._taught and self.is_open:
+            self._taught.add(script.sha1)
+            self._waiting.append(None)
+            self._send(pack(("SCRIPT", "LOAD", script.source)))
 
     def _take(self) -> None:
         gets = self._reader.gets

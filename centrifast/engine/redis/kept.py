@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from centrifast import log
 from centrifast.clock import Clock
 from centrifast.engine.redis.connection import Connection
-from centrifast.engine.redis.contract import Reply
+from centrifast.engine.redis.contract import Reply, Script
 from centrifast.engine.redis.wire import Command
 from centrifast.limits import REDIS_PAUSE
 
@@ -76,6 +76,11 @@ class KeptConnection:
         if self._connection is None:
             raise ConnectionError(f"there is no connection to Redis at {self._name}")
         return self._connection.ask(command)
+
+    def teach(self, script: Script) -> None:
+        """See ``Connection.teach``; nothing while there is no connection."""
+        if self._connection is not None:
+            self._connection.teach(script)
 
     def drop(self, reason: str) -> None:
         """End the connection because it leads to the wrong server; another is made. Not more often than it can be."""

@@ -69,6 +69,7 @@ class ServerShard:
     ) -> Awaitable[Reply]:
         """See ``Shard.run``."""
         rest = (len(keys), *keys, *args)
+        self._kept.teach(script)
         reply = self._kept.ask(("EVALSHA", script.sha1, *rest))
         return evaluated(reply, lambda: self._kept.ask(("EVAL", script.source, *rest)))
 
@@ -117,9 +118,10 @@ class ServerShard:
 
 
 async def evaluated(reply: Awaitable[Reply], again: Callable[[], Awaitable[Reply]]) -> Reply:
-    """The *reply* to a script run by its digest; a server that does not know it yet is sent the whole (*again*).
+    """The *reply* to a script run by its digest; a server that does not know it is sent the whole (*again*).
 
-    It was not run then, so nothing is done twice.
+    It was not run then, so nothing is done twice; but what was asked meanwhile came first. That is for servers that
+    were told to forget, or may not be taught (``Connection.teach``).
     """
     try:
         return await reply

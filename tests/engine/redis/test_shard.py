@@ -50,16 +50,41 @@ def test_commands_are_answered(redis_server: RedisServer) -> None:
     run(test())
 
 
-def test_a_server_teaches_itself_a_script_once(redis_server: RedisServer) -> None:
+def test_a_server_is_taught_a_script_once(redis_server: RedisServer) -> None:
     async def test() -> None:
         async with started(settings_of(redis_server)) as shard:
             assert [await shard.run(INCREASE, [b"k"], [2]) for _ in range(3)] == [2, 4, 6]
         counts = redis_server.command("INFO", "commandstats").decode()
-        assert "cmdstat_eval:calls=1," in counts
+        assert "cmdstat_script|load:calls=1," in counts
         assert "cmdstat_evalsha:calls=3," in counts
+        assert "cmdstat_eval:" not in counts
 
     redis_server.command("CONFIG", "RESETSTAT")
     run(test())
+
+
+def test_the_first_call_of_a_script_is_not_overtaken() -> None:
+    async def test() -> None:
+        async with started(settings_of(server)) as shard:
+            for number in (1, 2):
+                asked = shard.run(INCREASE, [b"k"], [number]), shard.call(b"k", ("GET", "k"))
+                assert list(await asyncio.gather(*asked)) == [number, b"%d" % number]
+                server.restart()  # empty, and it has to be taught again
+                await until(lambda: not shard.is_usable)
+                await until(lambda: shard.is_usable)
+
+    with RedisServer() as server:
+        run(test())
+
+
+def test_a_server_that_must_not_be_taught_is_sent_the_whole() -> None:
+    async def test() -> None:
+        async with started(settings_of(server)) as shard:
+            assert [await shard.run(INCREASE, [b"k"], [2]) for _ in range(2)] == [2, 4]
+
+    with RedisServer() as server:
+        server.command("ACL", "SETUSER", "default", "-script|load")
+        run(test())
 
 
 def test_forgotten_scripts_lose_and_repeat_nothing(redis_server: RedisServer) -> None:
