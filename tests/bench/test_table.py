@@ -44,7 +44,9 @@ def test_every_question_there_is_is_in_the_table() -> None:
     folder = Path(harness.ROOT, "bench")
     there = {f"bench.{path.stem}" for path in folder.glob("*.py") if "@click.command()" in path.read_text()}
     asked = {question.command()[0] for question in QUESTIONS}
-    assert there - {"bench.__main__"} == asked, "make bench asks what has rows in bench/table.py or _several.py"
+    assert there - {"bench.__main__"} == asked, (
+        "make bench asks what has rows in bench/table.py or _several.py"
+    )
 
 
 def test_names_are_those_of_files_and_each_is_one() -> None:
