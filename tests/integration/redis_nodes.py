@@ -12,7 +12,6 @@ from tests.fuzz.fuzz_fossil import apply_delta
 from tests.integration.daemon import Daemon, eventually
 from tests.integration.workers import ApiConnection, WorkersDaemon
 from tests.raw_websocket import RawWebSocket
-from tests.redis_servers import RedisServer
 
 SECRET = "a secret that is long enough for HMAC with SHA-256"
 OPEN = {"allow_subscribe_for_client": True, "allow_subscribe_for_anonymous": True}
@@ -48,9 +47,9 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def on_redis(*servers: RedisServer) -> dict[str, Any]:
-    """The engine on these servers, a shard each."""
-    return {"engine": {"type": "redis", "redis": {"address": [server.address for server in servers]}}}
+def on_redis(**redis: Any) -> dict[str, Any]:
+    """The engine on a Redis with these options."""
+    return {"engine": {"type": "redis", "redis": redis}}
 
 
 class NodeClient(RawWebSocket):

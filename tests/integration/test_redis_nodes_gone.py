@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,15 +22,8 @@ ENOUGH = 50
 """Publications that must come before the node dies, and after everybody has come back."""
 
 
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """Closes what a test opens."""
-    with ExitStack() as stack:
-        yield stack
-
-
 def two_nodes(folder: Path, stack: ExitStack, redis: RedisServer, changes: dict[str, Any]) -> Nodes:
-    config = merged(merged(CONFIG, on_redis(redis)), changes)
+    config = merged(merged(CONFIG, on_redis(address=redis.address)), changes)
     return Nodes(*(stack.enter_context(Daemon(folder, config)) for _ in range(2)))
 
 
@@ -187,7 +179,7 @@ def test_clients_of_a_killed_node_go_on_at_the_other_without_a_gap(
 def test_each_worker_of_two_supervisors_is_a_node(
     tmp_path: Path, stack: ExitStack, redis_server: RedisServer
 ) -> None:
-    config = merged(CONFIG, on_redis(redis_server))
+    config = merged(CONFIG, on_redis(address=redis_server.address))
     daemons = [stack.enter_context(WorkersDaemon(tmp_path, config, workers=2)) for _ in range(2)]
     nodes = Nodes(*daemons)
     apis = nodes.apis(stack)
