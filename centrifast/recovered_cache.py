@@ -17,13 +17,14 @@ publication each, that is nearly all."""
 class RecoveredCache:
     """Recovered publications as they stand in a result: encoded once for all clients that missed the same.
 
-    What stands between two offsets of a stream never changes, so nothing here is ever wrong, only forgotten: the
-    longest unused first, when more than *max_size* bytes are kept.
+    What stands between two offsets of a stream changes only when the store goes back and gives offsets again, which
+    their times show. So nothing here is ever wrong, only forgotten: the longest unused first, when more than *max_size*
+    bytes are kept.
     """
 
     def __init__(self, max_size: int = RECOVERED_CACHE_SIZE) -> None:
         self._max_size = max_size
-        self._entries: OrderedDict[tuple[str, str, int, int, Encoding, bool], EncodedPublications] = (
+        self._entries: OrderedDict[tuple[str, str, int, int, int, Encoding, bool], EncodedPublications] = (
             OrderedDict()
         )
         self._size = 0
@@ -35,8 +36,9 @@ class RecoveredCache:
         publications = recovery.publications
         if delivery.filter is not None:  # what this filter lets through; the next client has another one
             return codec.encode_publications([to_wire(publication) for publication in publications])
-        first, last = publications[0].offset, publications[-1].offset
-        key = (channel, recovery.position.epoch, first, last, codec.encoding, delivery.delta)
+        first, last = publications[0].offset, publications[-1]
+        epoch = recovery.position.epoch
+        key = (channel, epoch, first, last.offset, last.time_ms, codec.encoding, delivery.delta)
         encoded = self._entries.get(key)
         if encoded is not None:
             self._entries.move_to_end(key)

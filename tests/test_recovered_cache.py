@@ -21,8 +21,10 @@ DELTA = Delivery(positioned=True, delta=True)
 LONG = b'{"text":"%s","n":%d}'
 
 
-def missed(first: int, last: int, epoch: str = "QpLd") -> Recovery:
-    publications = [Publication(LONG % (b"x" * 100, offset), offset) for offset in range(first, last + 1)]
+def missed(first: int, last: int, epoch: str = "QpLd", time_ms: int = 1) -> Recovery:
+    publications = [
+        Publication(LONG % (b"x" * 100, offset), offset, time_ms=time_ms) for offset in range(first, last + 1)
+    ]
     return Recovery(StreamPosition(last, epoch), recovered=True, publications=publications)
 
 
@@ -54,6 +56,7 @@ def test_the_same_is_encoded_once() -> None:
         {"recovery": missed(1, 4)},
         {"recovery": missed(2, 3)},
         {"recovery": missed(1, 3, "ZtYk")},
+        {"recovery": missed(1, 3, time_ms=2)},
         {"codec": PROTOBUF},
         {"delivery": DELTA},
         {"channel": "other"},
