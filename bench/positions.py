@@ -57,6 +57,9 @@ class Stopwatch:
     def on_interrupted(self, channels: Sequence[str]) -> None:
         self._events.on_interrupted(channels)
 
+    def on_rewound(self, channel: str) -> None:
+        self._events.on_rewound(channel)
+
 
 class TimedBroker(MemoryBroker):
     """The memory engine, reporting through a stopwatch."""

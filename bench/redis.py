@@ -55,7 +55,7 @@ class Nobody:
     def on_publication(self, *event: object) -> None:
         raise AssertionError(f"{event} without a subscription")
 
-    on_join = on_leave = on_interrupted = on_publication
+    on_join = on_leave = on_interrupted = on_rewound = on_publication
 
 
 class Noting(ServerShard):

@@ -8,6 +8,7 @@ subscriber. A publication since the last look is as good as a comparison.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from enum import Enum
 
 from centrifast import log
 from centrifast._channel import Channel
@@ -32,6 +33,15 @@ TICK = 1.0
 """Seconds between two looks at which channels are due."""
 
 ReadTop = Callable[[str], Awaitable[StreamPosition]]
+
+
+class Finding(Enum):
+    """What a comparison with the engine has shown."""
+
+    NOTHING = 1
+    BEHIND = 2  # or something is on its way
+    GONE_BACK = 3  # the engine has lost what has been delivered already
+    UNKNOWN = 4  # the engine is away
 
 
 def lose_all(channel: Channel) -> None:
@@ -125,6 +135,9 @@ class PositionWatch:
         self._watched: set[str] = set()
         self._due: deque[tuple[float, str, int]] = deque()  # when, channel, its offset when it was put here
         self._urgent: set[str] = set()
+        self._again: set[str] = (
+            set()
+        )  # those of which nothing could be found out; urgent when the others had their turn
         self._timer: TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -148,7 +161,10 @@ class PositionWatch:
             self._put_back(channel)
 
     def check_soon(self, channels: Iterable[str]) -> None:
-        """Compare those of *channels* that are watched at the next tick: each may have lost publications."""
+        """Compare those of *channels* that are watched at the next tick, or as soon as the engine answers.
+
+        Each may have lost publications.
+        """
         if self._check_delay > 0:
             self._urgent.update(channels)
 
@@ -210,12 +226,10 @@ class PositionWatch:
     async def _check_all(self, quiet: list[Channel], now: float) -> None:
         """Check *quiet* and whatever else was due at *now*, some in each turn of the loop."""
         suspects: list[Channel] = []
-        while self._urgent:
-            suspects += await self._behind(self._take_urgent())
-            await asyncio.sleep(0)
+        suspects += await self._check_urgent()
         while quiet or self._is_due(now):
             try:
-                suspects += await self._behind(quiet)
+                suspects += await self._behind(quiet, [])  # what is unknown is looked at when it is due again
             finally:
                 for channel in quiet:  # even after a failure, which must not end all looks at them
                     self._put_back(channel)
@@ -226,23 +240,54 @@ class PositionWatch:
         suspects = await self._still_quiet(
             list(dict.fromkeys(suspects))
         )  # perhaps a publication was on its way
+        unknown: list[str] = []
         for start in range(0, len(suspects), POSITION_CHECKS_AT_ONCE):
-            for channel in await self._behind(suspects[start : start + POSITION_CHECKS_AT_ONCE]):
-                lose_all(channel)
-                self._losses.add(channel)
+            for channel in await self._behind(suspects[start : start + POSITION_CHECKS_AT_ONCE], unknown):
+                self._lose(channel)
             await asyncio.sleep(0)
+        self._urgent.update(unknown)
 
-    async def _behind(self, channels: list[Channel]) -> list[Channel]:
-        agree = await asyncio.gather(*map(self._agrees, channels))
-        return [channel for channel, agrees in zip(channels, agree, strict=True) if not agrees]
+    async def _check_urgent(self) -> list[Channel]:
+        """Check the urgent ones, but not all of them while the engine is away."""
+        suspects: list[Channel] = []
+        unknown: list[str] = []
+        while self._urgent and len(unknown) < POSITION_LOOKS_AT_ONCE:
+            suspects += await self._behind(self._take_urgent(), unknown)
+            await asyncio.sleep(0)
+        self._again.update(unknown)
+        if not self._urgent:
+            self._urgent, self._again = self._again, set()
+        return suspects
 
-    async def _agrees(self, channel: Channel) -> bool:
-        offset = channel.offset
+    async def _behind(self, channels: list[Channel], unknown: list[str]) -> list[Channel]:
+        """Those that seem to lack something; who has more than the engine is told. The *unknown* are added there."""
+        behind: list[Channel] = []
+        findings = await asyncio.gather(*map(self._compare, channels))
+        for channel, finding in zip(channels, findings, strict=True):
+            if finding is Finding.BEHIND:
+                behind.append(channel)
+            elif finding is Finding.GONE_BACK:
+                self._lose(channel)
+            elif finding is Finding.UNKNOWN:
+                unknown.append(channel.name)
+        return behind
+
+    def _lose(self, channel: Channel) -> None:
+        lose_all(channel)
+        self._losses.add(channel)
+
+    async def _compare(self, channel: Channel) -> Finding:
+        offset, epoch = channel.offset, channel.epoch
         try:
             top = await self._read_top(channel.name)
-        except (ConnectionError, TimeoutError, ClientError):
-            return True  # nothing is known: looked at again when it is due
-        return channel.offset != offset or (offset, channel.epoch) == (top.offset, top.epoch)
+        except (ConnectionError, TimeoutError):
+            return Finding.UNKNOWN
+        except ClientError:
+            return Finding.NOTHING  # there is no stream
+        if top.epoch == epoch and top.offset < offset:
+            return Finding.GONE_BACK
+        is_level = (offset, epoch) == (top.offset, top.epoch)
+        return Finding.NOTHING if is_level or channel.offset != offset else Finding.BEHIND
 
     async def _still_quiet(self, channels: list[Channel]) -> list[Channel]:
         """Those in which nothing comes for ``POSITION_CHECK_PAUSE``."""

@@ -258,6 +258,13 @@ class Subscriptions:
         """Whoever missed something is found soon; the others, who are promised nothing, are not told."""
         self._watch.check_soon(channels)
 
+    def on_rewound(self, channel: str) -> None:
+        """Offsets do not show what is missing any more: all who follow the stream are told."""
+        core = self._hub.channels.get(channel)
+        if core is not None:
+            lose_all(core)
+            self._losses.add(core, at_once=True)
+
     def _tell(self, channel: str, push: Push, kind: str) -> None:
         self.metrics.received[kind].add()
         core = self._hub.channels.get(channel)

@@ -168,6 +168,76 @@ def test_after_an_interruption_those_who_missed_nothing_are_left_alone() -> None
     watching(test)
 
 
+@pytest.mark.parametrize("failure", [ConnectionError("away"), TimeoutError()])
+def test_after_an_interruption_looks_are_repeated_until_the_engine_answers(failure: Exception) -> None:
+    async def test(server: Server, broker: WatchedBroker) -> None:
+        client = subscribed_to_news(server)
+        broker.lose("news")
+        broker.failure = failure
+        server.node.subscriptions.on_interrupted(["news"])
+        await wait(server, 5)
+        assert client.received() == []
+        broker.failure = None
+        await wait(server, 3)
+        assert client.received() == [LOST]
+
+    watching(test)
+
+
+def test_while_the_engine_is_away_few_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(server: Server, broker: WatchedBroker) -> None:
+        monkeypatch.setattr(positions, "POSITION_CHECKS_AT_ONCE", 2)
+        monkeypatch.setattr(positions, "POSITION_LOOKS_AT_ONCE", 3)
+        client = server.connect()
+        names = [f"news{number}" for number in range(10)]
+        for number, name in enumerate(names, 2):
+            client.ask(subscribe(number, name))
+        broker.reads.clear()
+        broker.failure = ConnectionError("away")
+        server.node.subscriptions.on_interrupted(names)
+        await wait(server, 1)
+        assert len(broker.reads) == 4
+        await wait(server, 2)
+        assert sorted(broker.reads) == names  # each has had its turn before any has another
+        broker.failure = None
+        broker.reads.clear()
+        await wait(server, 2)
+        assert sorted(broker.reads) == names
+
+    watching(test)
+
+
+def test_a_stream_that_has_gone_back_is_lost_even_if_it_catches_up_at_once() -> None:
+    async def test(server: Server, broker: WatchedBroker) -> None:
+        client = subscribed_to_news(server)
+        server.node.hub.channels["news"].place(1, EPOCH)  # something came by that the store has not kept
+        broker.reads.clear()
+        server.node.subscriptions.on_interrupted(["news"])
+        while not broker.reads:
+            await wait(server, 1)
+        server.publish("news", b"1")
+        server.publish("news", b"2")
+        await wait(server, 5)
+        assert client.received() == [LOST]
+
+    watching(test)
+
+
+@BOTH
+def test_when_a_stream_goes_back_all_who_follow_it_are_told(encoding: Encoding) -> None:
+    async def test(server: Server, broker: WatchedBroker) -> None:
+        client = subscribed_to_news(server, encoding)
+        server_side = server.connect(encoding, sub="42", channels=["news"])
+        for name in ("nobody's", "news"):
+            server.node.subscriptions.on_rewound(name)
+        server.publish("news", b"1")
+        await settle()
+        assert client.received() == [LOST]
+        assert server_side.closed_with == errors.INSUFFICIENT_STATE
+
+    watching(test)
+
+
 def test_one_look_serves_all_subscribers_of_a_channel() -> None:
     async def test(server: Server, broker: WatchedBroker) -> None:
         clients = [subscribed_to_news(server) for _ in range(3)]

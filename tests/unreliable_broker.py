@@ -166,6 +166,10 @@ class UnreliableBroker:
         assert self._events is not None
         self._events.on_interrupted(channels)
 
+    def on_rewound(self, channel: str) -> None:
+        assert self._events is not None
+        self._events.on_rewound(channel)
+
     # ------------------------------------------------- what a test can do
 
     def deliver(self) -> None:

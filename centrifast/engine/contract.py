@@ -91,6 +91,12 @@ class BrokerEvents(Protocol):
     def on_interrupted(self, channels: Sequence[str]) -> None:
         """Publications of any of these channels may have been lost; what comes from here on is delivered again."""
 
+    def on_rewound(self, channel: str) -> None:
+        """The store has gone back to an older state of a channel's stream, and gives its offsets a second time.
+
+        What subscribers were given is not what the stream holds. The publication that shows it comes next.
+        """
+
 
 class Broker(Protocol):
     """PUB/SUB and history."""

@@ -174,6 +174,9 @@ class EngineHost:
     def on_interrupted(self, channels: Sequence[str]) -> None:
         """What is in this process is never interrupted."""
 
+    def on_rewound(self, channel: str) -> None:
+        """It does not go back either."""
+
     # -------------------------------------------------------------- inside
 
     def _tell(self, channel: str, event: Message) -> None:

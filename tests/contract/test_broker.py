@@ -65,6 +65,9 @@ class Recorder:
     def on_interrupted(self, channels: Sequence[str]) -> None:
         self.interrupted += channels
 
+    def on_rewound(self, channel: str) -> None:
+        self.order.append("rewound")
+
     def data(self) -> list[bytes]:
         return [publication.data for _, publication, _ in self.publications]
 

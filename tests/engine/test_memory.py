@@ -37,6 +37,9 @@ class NoEvents:
     def on_interrupted(self, channels: Sequence[str]) -> None:
         return
 
+    def on_rewound(self, channel: str) -> None:
+        return
+
 
 @pytest.fixture
 def clock() -> FakeClock:

@@ -125,10 +125,16 @@ class Crowd:
 
     def publish_quietly(self) -> None:
         """Publish to ``QUIET`` as soon as that is possible."""
-        self.wait_for(
-            lambda: "error" not in self._servers[0].api("publish", channel=self.QUIET, data=0),
-            "the API to take it",
-        )
+
+        def is_taken() -> bool:
+            number = next(self._numbers)
+            return "error" not in self._servers[0].api("publish", channel=self.QUIET, data=number)
+
+        self.wait_for(is_taken, "the API to take it")
+
+    def followers_of(self, channel: str) -> int:
+        """How many there are."""
+        return sum(follower.channel == channel for follower in self.followers)
 
     def compare(self, *, may_lose: bool = False) -> None:
         """Stop publishing; then everybody must have what is in the history, and that must be all that was accepted.

@@ -96,6 +96,36 @@ def test_when_streams_vanish_everybody_is_told(tmp_path: Path) -> None:
         assert crowd.counts["anew"] >= len(crowd.followers)
 
 
+TAKE_BACK = """
+redis.call("hincrby", KEYS[2], "s", -ARGV[1])
+for _, entry in ipairs(redis.call("xrevrange", KEYS[1], "+", "-", "COUNT", ARGV[1])) do
+    redis.call("xdel", KEYS[1], entry[1])
+end
+redis.call("xsetid", KEYS[1], redis.call("hget", KEYS[2], "s") .. "-0")
+"""
+"""What a replica lacks that becomes master before it has heard the last publications of a channel."""
+
+
+def test_when_a_stream_goes_back_and_catches_up_everybody_is_told(tmp_path: Path) -> None:
+    with (
+        RedisServer() as redis,
+        nodes(tmp_path, config(address=redis.address)) as servers,
+        Crowd(servers, CHANNELS) as crowd,
+    ):
+        for _ in range(5):
+            crowd.publish_quietly()
+        crowd.level()
+        keys = [f"centrifugo.{kind}.{Crowd.QUIET}" for kind in ("stream", "stream.meta")]
+        redis.command("EVAL", TAKE_BACK, 2, *keys, 3)
+        crowd.publish_quietly()  # with an offset that they know
+        count = crowd.followers_of(Crowd.QUIET)
+        crowd.wait_for(lambda: crowd.counts["anew"] == count, "clients to begin anew")
+        for _ in range(5):
+            crowd.publish_quietly()
+        crowd.compare()
+        assert crowd.counts["anew"] == crowd.counts["insufficient"] == count
+
+
 def test_without_memory_publications_are_refused_until_there_is_some(tmp_path: Path) -> None:
     with (
         RedisServer() as redis,

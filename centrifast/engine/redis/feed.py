@@ -8,6 +8,7 @@ from centrifast.engine.contract import BrokerEvents
 from centrifast.engine.redis.codec import DecodeError, JoinFrame, PublicationFrame, decode_frame
 from centrifast.engine.redis.contract import PubSub, Shard
 from centrifast.limits import CHANNEL_LOG_SIZE
+from centrifast.model import StreamPosition
 
 
 class Feed:
@@ -23,6 +24,7 @@ class Feed:
         self._errors = events.metrics.pub_sub_errors.of("handle_client_message")
         self._dropped = events.metrics.pub_sub_dropped.of("client")
         self._channels: dict[bytes, str] = {}
+        self._heard: dict[bytes, StreamPosition] = {}  # of the last publication that had one
         self._left: set[bytes] = (
             set()
         )  # while the connection was being made, which may have subscribed to them
@@ -62,9 +64,11 @@ class Feed:
             self._forget(redis_channel)
             return
         self._channels.pop(redis_channel, None)
+        self._heard.pop(redis_channel, None)
         await self._pubsub.unsubscribe(redis_channel)
 
     def _forget(self, redis_channel: bytes) -> None:
+        self._heard.pop(redis_channel, None)
         if self._channels.pop(redis_channel, None) is not None:
             self._left.add(redis_channel)
 
@@ -89,18 +93,31 @@ class Feed:
         if name is None or self._events is None:
             return  # unsubscribed while it was on its way
         try:
-            self._deliver(self._events, name, message)
+            self._deliver(self._events, channel, name, message)
         except DecodeError as error:
             self._errors.add()
             self._dropped.add()
             shown = name[:CHANNEL_LOG_SIZE]
             log.error("message can not be read", channel=shown, shard=self._shard.name, error=str(error))
 
-    def _deliver(self, events: BrokerEvents, name: str, message: bytes) -> None:
+    def _deliver(self, events: BrokerEvents, channel: bytes, name: str, message: bytes) -> None:
         frame = decode_frame(message)
         if isinstance(frame, PublicationFrame):
+            if frame.position.offset:
+                self._follow(events, channel, name, frame.position)
             events.on_publication(name, frame.publication, frame.position, frame.previous)
         elif isinstance(frame, JoinFrame):
             events.on_join(name, frame.info)
         else:
             events.on_leave(name, frame.info)
+
+    def _follow(self, events: BrokerEvents, channel: bytes, name: str, position: StreamPosition) -> None:
+        """See whether the stream goes on. A replica that has become master may lack what the old one had said last.
+
+        A member of a cluster may repeat what another one has said before the connection moved: that counts as well.
+        """
+        heard = self._heard.get(channel)
+        if heard is not None and position.offset <= heard.offset and position.epoch == heard.epoch:
+            log.info("stream has gone back", channel=name[:CHANNEL_LOG_SIZE], shard=self._shard.name)
+            events.on_rewound(name)
+        self._heard[channel] = position

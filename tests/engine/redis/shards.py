@@ -88,6 +88,9 @@ class SettledEvents:
     def on_interrupted(self, channels: Sequence[str]) -> None:
         self._events.on_interrupted([name for name in channels if name not in self._channels])
 
+    def on_rewound(self, channel: str) -> None:
+        self._events.on_rewound(channel)
+
 
 class SettledBroker(RedisBroker):
     """Whoever publishes waits until everything that was published has come here.

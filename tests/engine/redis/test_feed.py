@@ -169,6 +169,39 @@ def test_message_that_cannot_be_read_is_counted_and_costs_no_other() -> None:
     in_world(test)
 
 
+def at(offset: int, epoch: str = "a") -> bytes:
+    """A publication's frame, with its position."""
+    return b"__p1:%d:%s__%s" % (offset, epoch.encode(), FRAME)
+
+
+def test_a_stream_that_gives_an_offset_again_has_gone_back() -> None:
+    async def test(world: World) -> None:
+        await world.subscribe()
+        for frame in (at(7), at(8), FRAME, at(10), at(9), at(10), at(1, "b")):
+            world.feed.on_message(NEWS, frame)
+        assert world.events.order == [*["publication"] * 4, "rewound", *["publication"] * 3]
+        world.events.order.clear()
+        world.lose()
+        world.restore()
+        world.feed.on_message(NEWS, at(1, "b"))
+        assert world.events.order == ["rewound", "publication"]
+
+    in_world(test)
+
+
+def test_channels_are_compared_with_themselves_while_they_are_subscribed() -> None:
+    async def test(world: World) -> None:
+        await world.subscribe()
+        world.feed.on_message(NEWS, at(7))
+        world.feed.on_message(SPORT, at(3))
+        await world.feed.unsubscribe(NEWS)
+        await world.subscribe()  # what has come by before may have been shown by history meanwhile
+        world.feed.on_message(NEWS, at(7))
+        assert world.events.order == ["publication"] * 3
+
+    in_world(test)
+
+
 def test_nothing_comes_after_close() -> None:
     async def test(world: World) -> None:
         await world.subscribe()
