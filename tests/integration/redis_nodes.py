@@ -36,13 +36,21 @@ STREAM = {
     "allow_history_for_subscriber": True,
     "allow_history_for_anonymous": True,
 }
+CACHE = {
+    **OPEN,
+    "name": "cache",
+    "history_size": 1,
+    "history_ttl": "300s",
+    "force_recovery": True,
+    "force_recovery_mode": "cache",
+}
 CONFIG: dict[str, Any] = {
     "client": {
         "token": {"hmac_secret_key": SECRET},
         "recovery_max_publication_limit": 100_000,
         "channel_position_check_delay": "1s",
     },
-    "channel": {"namespaces": [ROOM, STREAM]},
+    "channel": {"namespaces": [ROOM, STREAM, CACHE]},
     "prometheus": {"enabled": True},
 }
 
@@ -62,6 +70,10 @@ class NodeClient(RawWebSocket):
         signed = jwt.encode({"sub": user, **claims}, SECRET, "HS256") if user else ""
         self.id = self.connect(token=signed)["client"]
         return self
+
+    def has_push(self) -> bool:
+        """Whether a push came with what has been read so far."""
+        return any("push" in message for message in self._inbox)
 
     def data(self, count: int) -> list[Any]:
         """The payloads of the next pushes, which must be publications."""
