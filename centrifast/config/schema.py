@@ -86,10 +86,8 @@ class Config:
     http_server: HttpServerConfig = section(HttpServerConfig, "HTTP listeners.")
     log: LogConfig = section(LogConfig, "Logging.")
     engine: EngineConfig = section(EngineConfig, "Broker and presence manager in one.")
-    broker: BrokerConfig = section(BrokerConfig, "Separate broker.", support=Support.ACCEPTED)
-    presence_manager: PresenceManagerConfig = section(
-        PresenceManagerConfig, "Separate presence manager.", support=Support.ACCEPTED
-    )
+    broker: BrokerConfig = section(BrokerConfig, "Separate broker.")
+    presence_manager: PresenceManagerConfig = section(PresenceManagerConfig, "Separate presence manager.")
     map_broker: MapBrokerConfig = section(MapBrokerConfig, "Where maps are kept.", support=Support.ACCEPTED)
     controller: ControllerConfig = section(
         ControllerConfig, "Node-to-node messages outside the broker.", support=Support.ACCEPTED

@@ -18,7 +18,7 @@ class EngineConfig:
     """Broker and presence manager in one."""
 
     type: str = option("memory", "`memory` keeps everything in this node.", choices=("memory", "redis"))
-    redis: RedisEngineConfig = section(RedisEngineConfig, "Redis engine.", support=Support.ACCEPTED)
+    redis: RedisEngineConfig = section(RedisEngineConfig, "Redis engine.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +110,11 @@ class BrokerConfig:
         later=("nats", "redisnats", "postgres"),
     )
     redis: RedisBrokerConfig = section(RedisBrokerConfig, "Redis broker.")
-    nats: NatsConfig = section(NatsConfig, "NATS broker.")
-    postgres: PostgresBrokerConfig = section(PostgresBrokerConfig, "PostgreSQL broker.")
-    redisnats: object = option(None, "Unreleased combination; ignored.")
+    nats: NatsConfig = section(NatsConfig, "NATS broker.", support=Support.ACCEPTED)
+    postgres: PostgresBrokerConfig = section(
+        PostgresBrokerConfig, "PostgreSQL broker.", support=Support.ACCEPTED
+    )
+    redisnats: object = option(None, "Unreleased combination; ignored.", support=Support.ACCEPTED)
 
 
 @dataclass(frozen=True, slots=True)
