@@ -75,6 +75,18 @@ def test_every_key_goes_to_its_master(redis_cluster: RedisCluster) -> None:
     assert (sum(sizes), min(sizes) > 0) == (100, True)
 
 
+def test_the_first_call_of_a_script_is_overtaken_at_no_master(redis_cluster: RedisCluster) -> None:
+    async def test() -> None:
+        async with started(redis_cluster.masters[0].address) as shard:
+            calls = [(shard.run(INCREASE, [key], [1]), shard.call(key, ("GET", key))) for key in KEYS]
+            found = await asyncio.gather(*(reply for pair in calls for reply in pair))
+            assert found == [1, b"1"] * 100
+
+    for server in redis_cluster.masters:
+        server.command("SCRIPT", "FLUSH")
+    run(test())
+
+
 def test_errors_are_told_as_they_are(redis_cluster: RedisCluster) -> None:
     async def test() -> None:
         async with started(redis_cluster.addresses) as shard:
