@@ -23,13 +23,13 @@ Read = Callable[[HistoryFilter], Coroutine[Any, Any, History]]
 class CatchUp:
     """The buffer of one channel and the reads that are under way."""
 
-    __slots__ = ("_buffer", "_reads", "_running", "_size", "has_overflowed", "readers")
+    __slots__ = ("_buffer", "_reads", "_running", "_size", "is_useless", "readers")
 
     def __init__(self, running: "set[asyncio.Task[History]]") -> None:
         """*running* is where reads are kept until they are done; its owner cancels them."""
         self._running = running
         self.readers = 0
-        self.has_overflowed = False
+        self.is_useless = False
         self._buffer: list[Delivered] = []
         self._size = 0
         self._reads: dict[HistoryFilter, tuple[Awaitable[History], int]] = {}
@@ -39,8 +39,12 @@ class CatchUp:
         self._buffer.append(Delivered(publication, position))
         self._size += len(publication.data) + ENTRY_SIZE
         if self._size > CATCH_UP_SIZE:
-            self.has_overflowed = True
-            self._buffer.clear()
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Keep nothing more, and nothing of what was kept."""
+        self.is_useless = True
+        self._buffer.clear()
 
     def since(self, start: int) -> Sequence[Delivered]:
         """What came by after a read that began at *start*."""
@@ -105,8 +109,14 @@ class CatchUps:
         catch_up = self._by_channel.get(channel)
         if catch_up is not None:
             catch_up.add(publication, position)
-            if catch_up.has_overflowed:
+            if catch_up.is_useless:
                 del self._by_channel[channel]
+
+    def on_rewound(self, channel: str) -> None:
+        """What is kept does not belong to what comes from here on: who reads must come back."""
+        catch_up = self._by_channel.pop(channel, None)
+        if catch_up is not None:
+            catch_up.give_up()
 
     @property
     def count(self) -> int:

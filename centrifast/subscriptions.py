@@ -260,6 +260,7 @@ class Subscriptions:
 
     def on_rewound(self, channel: str) -> None:
         """Offsets do not show what is missing any more: all who follow the stream are told."""
+        self._catch_ups.on_rewound(channel)
         core = self._hub.channels.get(channel)
         if core is not None:
             lose_all(core)
@@ -324,7 +325,7 @@ class Subscriptions:
         delivery, history = subscription.delivery, preparation.history
         if preparation.catch_up is None or history is None:
             return NOTHING_RECOVERED, delivery
-        if preparation.catch_up.has_overflowed:
+        if preparation.catch_up.is_useless:
             raise HoleError
         recovery = merge(preparation.resume, history, preparation, delivery)
         if preparation.resume is not None and preparation.resume.or_fail and not recovery.recovered:

@@ -41,6 +41,21 @@ def test_only_what_comes_by_while_somebody_reads_is_kept() -> None:
     assert catch_ups.count == 0
 
 
+def test_what_came_by_before_a_stream_goes_back_is_of_no_use() -> None:
+    catch_ups = CatchUps()
+    catch_ups.on_rewound("news")
+    before = catch_ups.begin("news")
+    publish(catch_ups, 3)
+    catch_ups.on_rewound("news")
+    publish(catch_ups, 2)
+    after = catch_ups.begin("news")
+    publish(catch_ups, 3)
+    assert (before.is_useless, kept(before)) == (True, [])
+    assert (after.is_useless, kept(after)) == (False, [3])
+    catch_ups.end("news", before)
+    assert catch_ups.count == 1
+
+
 def test_a_buffer_is_kept_until_the_last_reader_is_done() -> None:
     catch_ups = CatchUps()
     first, second = catch_ups.begin("news"), catch_ups.begin("news")
@@ -59,9 +74,9 @@ def test_a_full_buffer_is_given_up_and_the_next_reader_begins_another(
     catch_ups = CatchUps()
     full = catch_ups.begin("news")
     publish(catch_ups, 1, b"x" * 8)
-    assert not full.has_overflowed
+    assert not full.is_useless
     publish(catch_ups, 2)
-    assert (full.has_overflowed, kept(full), catch_ups.count) == (True, [], 0)
+    assert (full.is_useless, kept(full), catch_ups.count) == (True, [], 0)
     publish(catch_ups, 3)
     other = catch_ups.begin("news")
     publish(catch_ups, 4)
@@ -77,9 +92,9 @@ def test_publications_without_a_payload_fill_a_buffer_too(monkeypatch: pytest.Mo
     buffer = catch_ups.begin("news")
     for offset in range(1, 11):
         publish(catch_ups, offset, b"")
-    assert not buffer.has_overflowed
+    assert not buffer.is_useless
     publish(catch_ups, 11, b"")
-    assert buffer.has_overflowed
+    assert buffer.is_useless
 
 
 # ------------------------------------------------------------------ reads

@@ -238,6 +238,25 @@ def test_when_a_stream_goes_back_all_who_follow_it_are_told(encoding: Encoding) 
     watching(test)
 
 
+def test_who_reads_a_stream_while_it_goes_back_must_come_back() -> None:
+    async def test(server: Server, broker: WatchedBroker) -> None:
+        subscribed_to_news(server)
+        server.publish("news", b"1")
+        client = server.connect()
+        broker.gate = asyncio.Event()
+        client.send(subscribe(2, "news"))
+        await settle()
+        events = server.node.subscriptions
+        for offset in (2, 3):  # which the store loses
+            events.on_publication("news", Publication(b"x", offset), StreamPosition(offset, EPOCH), None)
+        events.on_rewound("news")
+        broker.gate.set()
+        await settle()
+        assert client.closed_with == errors.INSUFFICIENT_STATE
+
+    watching(test)
+
+
 def test_one_look_serves_all_subscribers_of_a_channel() -> None:
     async def test(server: Server, broker: WatchedBroker) -> None:
         clients = [subscribed_to_news(server) for _ in range(3)]
