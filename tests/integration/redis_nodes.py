@@ -51,6 +51,7 @@ CONFIG: dict[str, Any] = {
         "channel_position_check_delay": "1s",
     },
     "channel": {"namespaces": [ROOM, STREAM, CACHE]},
+    "http_api": {"tail_enabled": True},
     "prometheus": {"enabled": True},
 }
 

@@ -1,9 +1,12 @@
 """Nodes on the same Redis: that nobody can tell which one they are at, whatever the shape of the deployment."""
 
+import http.client
+import json
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 
-from tests.integration.daemon import Daemon, eventually
+from tests.integration.daemon import WAIT, Daemon, eventually
 from tests.integration.redis_nodes import NodeClient, Nodes, Payloads
 from tests.scraping import key, scrape_until
 
@@ -134,6 +137,36 @@ def test_info_lists_every_node_under_a_name_of_its_own(nodes: Nodes, stack: Exit
     assert listed == [listed[0]] * len(apis)
     for api in apis:
         eventually(lambda: all(node["num_clients"] for node in api.call("info")["nodes"]), "clients")  # noqa: B023
+
+
+def test_every_node_is_in_the_statistics_with_its_clients(nodes: Nodes, stack: ExitStack) -> None:
+    nodes.clients(stack)
+    for api in nodes.apis(stack):
+        found = api.call("stats")["nodes"]
+        assert {node["uid"] for node in found} == {node["uid"] for node in api.call("info")["nodes"]}
+        assert all(node["num_clients"] for node in found)
+
+
+def test_who_watches_a_channel_sees_what_other_nodes_publish(
+    nodes: Nodes, stack: ExitStack, stream: str
+) -> None:
+    watchers = [stack.enter_context(watching(daemon.port, stream)) for daemon in nodes.daemons]
+    for number, api in enumerate(nodes.apis(stack)):
+        api.call("publish", channel=stream, data=number)
+        for watcher in watchers:
+            event = json.loads(watcher.readline())
+            assert (event["event"], event["offset"], event["data"]) == ("publication", number + 1, number)
+
+
+@contextmanager
+def watching(port: int, channel: str) -> Iterator[http.client.HTTPResponse]:
+    """An answer of ``/api/tail`` that has begun."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT)
+    with closing(connection):
+        connection.request("POST", "/api/tail", json.dumps({"channel": channel}), {"X-API-Key": "key"})
+        answer = connection.getresponse()
+        assert json.loads(answer.readline())["event"] == "open"
+        yield answer
 
 
 def test_every_node_is_ready(nodes: Nodes) -> None:
