@@ -181,7 +181,7 @@ class Crowd:
                 if follower.channel in tops
             )
 
-        self.wait_for(are_there, f"clients to catch up with {tops}")
+        self.wait_for(are_there, "clients to catch up")
 
     def _accepted_by_channel(self) -> Counter[str]:
         return Counter(channel for channel, _ in tuple(self.accepted))

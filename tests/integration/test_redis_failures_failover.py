@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.integration.crowd import Crowd
 from tests.integration.test_redis_failures import CHANNELS, config, nodes
 from tests.redis_servers import RedisCluster, Sentinels, eventually
 
 
-def test_when_sentinels_name_another_master_nobody_misses_anything_unknowingly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["crash", "frozen"])
+def test_when_sentinels_name_another_master_nobody_misses_anything_unknowingly(
+    tmp_path: Path, how: str
+) -> None:
     """What the old master accepted while it was being replaced is gone: who got that begins anew."""
     with Sentinels(1, down_after_ms=1000) as sentinels:
         settings = config(sentinel_address=sentinels.addresses, sentinel_master_name=Sentinels.NAME)
@@ -18,9 +23,15 @@ def test_when_sentinels_name_another_master_nobody_misses_anything_unknowingly(t
             sentinels.wait_for_master(sentinels.replica)
             crowd.publish_quietly()
             crowd.level()
-            sentinels.replica.kill()
+            if how == "crash":
+                sentinels.replica.kill()
+            else:
+                sentinels.replica.freeze()
             sentinels.wait_for_master(sentinels.master)
             crowd.publish_quietly()
+            crowd.level()
+            if how == "frozen":
+                sentinels.replica.thaw()  # and takes itself for the master, for some seconds
             crowd.compare(may_lose=True)
 
 
