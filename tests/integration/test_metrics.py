@@ -180,6 +180,7 @@ def test_what_the_node_did_is_counted(server: ServerProcess) -> None:
         "history_recover_cache": 0,
         "history_stream_top": 1,
         "history_remove": 0,
+        "survey": 0,
     }
     assert set(actions(samples)) == set(ACTIONS)
     assert rows(samples, "centrifugo_broker_publish_suppressed_count") == {("idempotency",): 1}

@@ -3,10 +3,12 @@
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from centrifast.metrics.registry import FAMILIES, Family, Kind
 from tests.integration.test_metrics import CONFIG, everybody_is_gone, play
 from tests.raw_websocket import RawWebSocket
+from tests.redis_servers import RedisServer, eventually
 from tests.scraping import scrape_until
 from tests.server_process import ServerProcess
 
@@ -35,11 +37,26 @@ def complaints(family: Family) -> set[str]:
     return {f"{family.name} {complaint}" for complaint in found}
 
 
-def test_promtool_accepts_every_family_under_load(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, CONFIG) as server:
+def with_redis(address: str) -> dict[str, Any]:
+    """The configuration of a node among others that also takes commands from queues."""
+    stream = {"address": address, "streams": ["commands"], "consumer_group": "nodes"}
+    consumers = [
+        {"name": "lists", "enabled": True, "type": "redis_list", "redis_list": {"address": address}},
+        {"name": "streams", "enabled": True, "type": "redis_stream", "redis_stream": stream},
+    ]
+    return {**CONFIG, "engine": {"type": "redis", "redis": {"address": address}}, "consumers": consumers}
+
+
+def test_promtool_accepts_every_family_under_load(tmp_path: Path, redis_server: RedisServer) -> None:
+    config = with_redis(redis_server.address)
+    with ServerProcess(tmp_path, config) as server:
         play(server)
         load(server, clients=20, publications=50)
         assert server.api("publish", channel="none:1", data=1)["error"]["code"] == 102
+        (folder := tmp_path / "other").mkdir()
+        with ServerProcess(folder, config):
+            eventually(lambda: len(server.api("info")["result"]["nodes"]) == 2, "nodes know each other")
+            server.api("channels")
         scrape_until(server, everybody_is_gone)
         _, text = server.get("/metrics")
     served = {line.split()[2] for line in text.decode().splitlines() if line.startswith("# TYPE")}
