@@ -23,7 +23,7 @@ from centrifast.calls import (
     UnsubscribeCall,
 )
 from centrifast.engine.redis import control_pb2 as pb
-from centrifast.errors import FORCE_RECONNECT
+from centrifast.errors import INTERNAL_SERVER_ERROR
 from centrifast.limits import CHANNELS_AT_ONCE, CLOSE_REASON_SIZE
 from centrifast.metrics.snapshot import NodeStats
 from centrifast.model import Metrics, NodeInfo, StreamPosition
@@ -139,7 +139,7 @@ def instruction_of(told: Told) -> Instruction | None:
 def _said_in_a_close_frame(code: int, reason: str) -> tuple[int, str]:
     """Centrifugo drops a connection without a close frame if there is no code, and clients come back."""
     if not 3000 <= code <= 4999:
-        return FORCE_RECONNECT.code, FORCE_RECONNECT.reason
+        return INTERNAL_SERVER_ERROR.code, INTERNAL_SERVER_ERROR.reason
     return code, reason.encode()[:CLOSE_REASON_SIZE].decode(errors="ignore")
 
 

@@ -291,7 +291,7 @@ def test_fields_that_are_not_there_have_their_defaults_and_no_others() -> None:
 
 @pytest.mark.parametrize("code", [0, 1000, 2999, 5000])
 def test_a_disconnect_that_no_close_frame_can_say_lets_clients_come_back(code: int) -> None:
-    back = errors.FORCE_RECONNECT
+    back = errors.INTERNAL_SERVER_ERROR
     call = received(SENDER + text(6, integer(3, code) + text(4, "x")))
     assert call == DisconnectCall(user="", code=back.code, reason=back.reason, whitelist=[])
     assert back.reconnect
