@@ -122,9 +122,14 @@ QUESTIONS: tuple[Question, ...] = (
             Row("the same: 99 % have it within", "latency_p99_us", SECONDS_OF_US),
         ),
         module="bench.idle",
-        options=("--connections", "100000", "--workers", "6", "--processes", "7", "--messages", "50"),
+        options=(
+            *("--connections", "100000", "--workers", "6", "--processes", "7", "--messages", "50"),
+            *("--report", "bench/results/100000-connections.html"),
+        ),
         seconds=240,
         quick=(
+            "--report",
+            "",
             "--connections",
             "2000",
             "--workers",

@@ -32,11 +32,14 @@ def wait_until_connected(server: harness.Running, connections: int, load: Future
             there = sum(node["num_clients"] for node in harness.api(server, "info")["nodes"])
 
 
-def measure(connections: int, workers: int, processes: int, seconds: float, messages: int) -> harness.Figures:
-    """Hold the connections, look, and publish."""
+def measure(
+    connections: int, workers: int, processes: int, seconds: float, messages: int, page: str
+) -> harness.Figures:
+    """Hold the connections, look, and publish; *page* is where the load generator reports, if anywhere."""
     hold = SETTLE + seconds + SPARE
     options = ["--hold", str(hold), "--messages", str(messages), "--inflight", "1"]
     options += ["--processes", str(processes), "--connect-timeout", "60", "--stall-timeout", "60"]
+    options += ["--report", page] if page else []
     with harness.centrifast(workers=workers) as server, ThreadPoolExecutor(1) as executor:
         load = executor.submit(harness.load, server, connections, *options, all_cores=workers > 1)
         wait_until_connected(server, connections, load)
@@ -56,9 +59,10 @@ def measure(connections: int, workers: int, processes: int, seconds: float, mess
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1), help="Of the load.")
 @click.option("--seconds", default=50.0, show_default=True, type=click.FloatRange(1), help="Of idling.")
 @click.option("--messages", default=0, show_default=True, type=click.IntRange(0), help="Published after it.")
-def main(connections: int, workers: int, processes: int, seconds: float, messages: int) -> None:
+@click.option("--report", "page", default="", help="Where the load generator writes its page.")
+def main(connections: int, workers: int, processes: int, seconds: float, messages: int, page: str) -> None:
     """CPU of idle connections."""
-    figures = measure(connections, workers, processes, seconds, messages)
+    figures = measure(connections, workers, processes, seconds, messages, page)
     names = ["connect_seconds", "connects_per_s", "published", "delivered", "lost", "surplus", "disordered"]
     harness.report(
         "idle" if workers == 1 else f"{connections}-connections",
