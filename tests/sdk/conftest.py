@@ -135,6 +135,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def local_server(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One that has delivered a publication when it answers: through Redis it is only on its way then."""
+    if not REDIS:
+        yield server
+        return
+    changes = merged(SHARED_CONFIG, {"engine": {"type": "memory"}})
+    with clean_server(tmp_path_factory.mktemp("local-server"), changes) as local:
+        yield local
+
+
 @pytest.fixture(params=SDKS, ids="-".join)
 def sdk(request: pytest.FixtureRequest) -> Sdk:
     """The client library under test."""

@@ -183,16 +183,16 @@ class TestServerApi:
             client.wait("publication", channel=name, data={"to": "all"})
 
     def test_batched_commands_work_in_their_order(
-        self, launch: Launch, server: ServerProcess, channel: str, user: str
+        self, launch: Launch, local_server: ServerProcess, channel: str, user: str
     ) -> None:
-        client = launch(token(sub=user))
+        client = launch(token(sub=user), server=local_server)
         client.connect()
         commands = [
             {"subscribe": {"user": user, "channel": channel}},
             {"publish": {"channel": channel, "data": 1}},
             {"unsubscribe": {"user": user, "channel": channel}},
         ]
-        replies = server.api("batch", commands=commands)["replies"]
+        replies = local_server.api("batch", commands=commands)["replies"]
         assert [list(reply) for reply in replies] == [["subscribe"], ["publish"], ["unsubscribe"]]
         client.wait("server_subscribed", channel=channel)
         client.wait("server_publication", channel=channel, data=1)
