@@ -8,30 +8,29 @@ longer than a lease between the execution and the step after it.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from typing import Any
 
 from centrifast import log
 from centrifast.api.decoding import MalformedError
 from centrifast.clock import Clock
 from centrifast.config.schema_consumer import RedisListConsumerConfig
-from centrifast.consumers.dispatch import Backoff, Dispatcher, OpenShard, Verdict, end, read, wait_for
+from centrifast.consumers.dispatch import Backoff, Dispatcher, OpenShard, Verdict, read, wait_for
 from centrifast.consumers.list_lease import NOTHING, Executed, ListLease, Outcome
 from centrifast.consumers.messages import Call, decode_calls, rest_of
 from centrifast.consumers.outage import Outage
-from centrifast.engine.redis.contract import RedisError, Shard
+from centrifast.consumers.readers import Readers
+from centrifast.engine.redis.contract import FAILURES, RedisError, Shard
 from centrifast.limits import (
     CONSUMER_FIRST_RETRY,
     CONSUMER_LAST_RETRY,
-    CONSUMER_LOOK,
     CONSUMER_PAUSE,
     CONSUMER_SLICE,
     LIST_LEASE,
     LIST_LOOK,
 )
 from centrifast.metrics.metrics import Metrics, QueueState
-
-FAILURES = (ConnectionError, TimeoutError, RedisError)
 
 RELEASE_ATTEMPTS = 3
 
@@ -192,7 +191,7 @@ class ListReader:
         self._settled(Outcome.OTHERS)
 
 
-class ListConsumer:
+class ListConsumer(Readers[ListReader]):
     """All lists of one shard."""
 
     def __init__(
@@ -204,18 +203,8 @@ class ListConsumer:
         clock: Clock,
         owner: str,
     ) -> None:
-        """*owner*: who reads, unlike anybody else."""
-        self.name = dispatcher.name
+        super().__init__(open_shard, dispatcher, metrics, clock, owner)
         self._config = config
-        self._open_shard = open_shard
-        self._dispatcher = dispatcher
-        self._metrics = metrics
-        self._clock = clock
-        self._owner = owner
-        self._shards: list[Shard] = []  # the first is for everything that does not block
-        self._readers: list[ListReader] = []
-        self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = asyncio.Event()
 
     async def connect(self) -> None:
         """Reach Redis. Raises ``ConnectionError``, ``TimeoutError``."""
@@ -226,47 +215,20 @@ class ListConsumer:
             waiting = await self._open(config.block_timeout)
             self._readers.append(ListReader(lease, waiting, config, self._dispatcher, clock))
 
-    async def _open(self, patience: float) -> Shard:
-        shard = await self._open_shard(patience)
-        self._shards.append(shard)
-        return shard
-
-    def start(self) -> None:
-        """Begin to read."""
-        work = [reader.run() for reader in self._readers]
-        self._tasks = [asyncio.create_task(one) for one in (*work, self._keep(), self._watch())]
-
-    async def stop(self) -> None:
-        """Finish the calls that are being made, and leave everything else to others."""
-        self._stopping.set()
-        for reader in self._readers:
-            reader.stop()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-    async def close(self) -> None:
-        """End what has not stopped, and disconnect."""
-        await end(self._tasks)
-        for shard in self._shards:
-            await shard.close()
+    def _beside(self) -> Sequence[Coroutine[Any, Any, None]]:
+        return (self._keep(),)
 
     async def _keep(self) -> None:
         """Prolong leases: a reader that waits, or has a command that fails, makes no step."""
-        reading = self._tasks[: len(self._readers)]
-        while not all(task.done() for task in reading):
-            await asyncio.wait(reading, timeout=LIST_LEASE / 4)
+        while not all(task.done() for task in self._reading):
+            await asyncio.wait(self._reading, timeout=LIST_LEASE / 4)
             for reader in self._readers:
                 if reader.lease.is_held:
                     with suppress(*FAILURES):
                         await reader.lease.prolong()
 
-    async def _watch(self) -> None:
-        """Measure the lists."""
-        shard = self._shards[0]
-        while not self._stopping.is_set():
-            for reader in self._readers:
-                key = reader.lease.key
-                with suppress(*FAILURES):
-                    length = await shard.call(key, ("LLEN", key))
-                    self._metrics.queues[self.name, shard.name, reader.name] = QueueState(lag=length)
-            await wait_for(self._stopping, CONSUMER_LOOK)
+    async def _measure(self, reader: ListReader) -> None:
+        shard, key = self._shards[0], reader.lease.key
+        with suppress(*FAILURES):
+            length = await shard.call(key, ("LLEN", key))
+            self._metrics.queues[self.name, shard.name, reader.name] = QueueState(lag=length)

@@ -12,11 +12,12 @@ from centrifast import log
 from centrifast.api.decoding import MalformedError
 from centrifast.clock import Clock
 from centrifast.config.schema_consumer import RedisStreamConsumerConfig
-from centrifast.consumers.dispatch import Backoff, Dispatcher, OpenShard, Verdict, end, read, wait_for
+from centrifast.consumers.dispatch import Backoff, Dispatcher, OpenShard, Verdict, read, wait_for
 from centrifast.consumers.messages import Call, decode_call, decode_payload, decode_publication
 from centrifast.consumers.outage import Outage
+from centrifast.consumers.readers import Readers
 from centrifast.consumers.stream_group import BEGINNING, Entry, StreamGroup
-from centrifast.engine.redis.contract import RedisError, Shard
+from centrifast.engine.redis.contract import FAILURES, RedisError
 from centrifast.limits import (
     CONSUMER_LAST_RETRY,
     CONSUMER_LOOK,
@@ -25,8 +26,6 @@ from centrifast.limits import (
     STREAM_DELIVERIES,
 )
 from centrifast.metrics.metrics import Metrics, QueueState
-
-FAILURES = (ConnectionError, TimeoutError, RedisError)
 
 
 class StreamReader:
@@ -205,8 +204,8 @@ class StreamReader:
             log.warn("entries may be executed again", **self._fields, error=str(error))
 
 
-class StreamConsumer:
-    """All streams of one consumer."""
+class StreamConsumer(Readers[StreamReader]):
+    """All streams of one consumer; its owner is its name in the group."""
 
     def __init__(
         self,
@@ -217,18 +216,8 @@ class StreamConsumer:
         clock: Clock,
         owner: str,
     ) -> None:
-        """*owner*: the consumer's name in the group, unlike that of any other process."""
-        self.name = dispatcher.name
+        super().__init__(open_shard, dispatcher, metrics, clock, owner)
         self._config = config
-        self._open_shard = open_shard
-        self._dispatcher = dispatcher
-        self._metrics = metrics
-        self._clock = clock
-        self._owner = owner
-        self._shards: list[Shard] = []  # the first is for everything that does not block
-        self._readers: list[StreamReader] = []
-        self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = asyncio.Event()
 
     async def connect(self) -> None:
         """Reach Redis, make the groups. Raises ``ConnectionError``, ``TimeoutError``, ``RedisError``."""
@@ -241,38 +230,11 @@ class StreamConsumer:
             await group.create()
             self._readers.append(StreamReader(group, config, self._dispatcher, self._clock))
 
-    async def _open(self, patience: float) -> Shard:
-        shard = await self._open_shard(patience)
-        self._shards.append(shard)
-        return shard
-
-    def start(self) -> None:
-        """Begin to read."""
-        work = [reader.run() for reader in self._readers]
-        self._tasks = [asyncio.create_task(one) for one in (*work, self._watch())]
-
-    async def stop(self) -> None:
-        """Finish the entries that are being executed."""
-        self._stopping.set()
-        for reader in self._readers:
-            reader.stop()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-    async def close(self) -> None:
-        """End what has not stopped, and disconnect."""
-        await end(self._tasks)
-        for shard in self._shards:
-            await shard.close()
-
-    async def _watch(self) -> None:
-        """Measure the streams; remove who has gone from the groups."""
-        while not self._stopping.is_set():
-            for reader in self._readers:
-                try:
-                    state = await reader.group.state(self._clock.unix())
-                    await reader.group.sweep()
-                except FAILURES:
-                    state = QueueState()
-                self._metrics.queues[self.name, self._shards[0].name, reader.group.name] = state
-            await wait_for(self._stopping, CONSUMER_LOOK)
+    async def _measure(self, reader: StreamReader) -> None:
+        """Also remove from the group who has gone."""
+        try:
+            state = await reader.group.state(self._clock.unix())
+            await reader.group.sweep()
+        except FAILURES:
+            state = QueueState()
+        self._metrics.queues[self.name, self._shards[0].name, reader.group.name] = state

@@ -18,7 +18,7 @@ from centrifast.config.schema_redis import RedisConnectionConfig
 from centrifast.consumers.dispatch import Dispatcher
 from centrifast.consumers.redis_list import ListConsumer
 from centrifast.consumers.redis_stream import StreamConsumer
-from centrifast.engine.redis.contract import RedisError, Shard
+from centrifast.engine.redis.contract import FAILURES, Shard
 from centrifast.engine.redis.settings import ShardSettings, shards_of
 from centrifast.engine.redis.shards import find_shard
 from centrifast.limits import CONSUMER_STOP_TIMEOUT
@@ -70,7 +70,7 @@ class Consumers:
         for consumer in self._consumers:
             try:
                 await consumer.connect()
-            except (ConnectionError, TimeoutError, RedisError) as error:
+            except FAILURES as error:
                 await self.close()
                 raise ConsumerError(f"consumer {consumer.name}: Redis can not be used: {error}") from error
 

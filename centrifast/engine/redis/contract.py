@@ -30,6 +30,10 @@ class RedisError(Exception):
         return str(self).partition(" ")[0]
 
 
+FAILURES = (ConnectionError, TimeoutError, RedisError)
+"""Every way in which a command may fail: nobody is there, nobody answers, or the answer is an error."""
+
+
 class PubSubOwner(Protocol):
     """Who is told what a PUB/SUB connection hears. All of it happens in the loop's thread; nothing may raise."""
 

@@ -39,7 +39,7 @@ from centrifast.engine.redis.commands import (
     instruction_of,
 )
 from centrifast.engine.redis.contract import PubSub, Shard
-from centrifast.engine.redis.keys import PROBE, Keys
+from centrifast.engine.redis.keys import PROBE_END, Keys
 from centrifast.engine.redis.refusal import answer_of
 from centrifast.engine.redis.registry import Registry
 from centrifast.engine.redis.surveys import Answer, Surveys
@@ -85,7 +85,7 @@ class RedisController:
         self._uid = node.describe(metrics=False).uid
         own = self._keys.node + self._uid.encode()
         self._own_channels = self._keys.control, own
-        self._pubsubs = [shard.pubsub(self, own + PROBE) for shard in self._shards]
+        self._pubsubs = [shard.pubsub(self, own + PROBE_END) for shard in self._shards]
         try:
             for pubsub in self._pubsubs:
                 await pubsub.start()

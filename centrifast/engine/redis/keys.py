@@ -7,7 +7,7 @@ cluster the end holds the part that is hashed, in braces, so that all there is a
 from centrifast.engine.redis.hashing import shard_of
 from centrifast.errors import BAD_REQUEST, ClientError
 
-PROBE = b".probe"
+PROBE_END = b".probe"
 """End of a node's own channel by which its connection for control is tried (engines specification 3.7.2)."""
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from centrifast import log
 from centrifast.clock import Clock
-from centrifast.engine.redis.contract import PubSubOwner, RedisError, Reply
+from centrifast.engine.redis.contract import FAILURES, PubSubOwner, RedisError, Reply
 from centrifast.engine.redis.kept import pause
 from centrifast.engine.redis.probe import PROBE, PROBE_INTERVAL, Probe
 from centrifast.engine.redis.pubsub_wire import PubSubWire
@@ -168,7 +168,7 @@ class Lane:
             stage = "subscribe_channel"
             await self._subscribe_all(wire)
             wire.check()
-        except (ConnectionError, TimeoutError, RedisError):
+        except FAILURES:
             self._count(stage)
             self.restart("it could not subscribe")
             raise
@@ -212,7 +212,7 @@ class Lane:
                 await pause(self._clock, REDIS_PAUSE)
                 try:
                     await self._open()
-                except (ConnectionError, TimeoutError, RedisError) as error:
+                except FAILURES as error:
                     log.debug("PUB/SUB connection can not be made", shard=self._route.name, error=str(error))
             log.info("PUB/SUB connection is made again", shard=self._route.name)
             self._owner.on_restored()

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Protocol
 
 from centrifast.clock import Clock, TimerHandle
-from centrifast.engine.redis.contract import RedisError, Reply
+from centrifast.engine.redis.contract import FAILURES, Reply
 
 PROBE = b"__probe__"
 """No frame of a publication starts like this (engines specification 3.3)."""
@@ -102,7 +102,7 @@ class Probe:
     async def _ask(self) -> None:
         try:
             await self._publish()
-        except (ConnectionError, TimeoutError, RedisError):
+        except FAILURES:
             self._count("probe_publish")  # Redis is away anyway
             self._state = _State.HEARING
         else:

@@ -2,7 +2,7 @@
 
 from centrifast.clock import Clock
 from centrifast.engine.redis.contract import Shard
-from centrifast.engine.redis.keys import PROBE
+from centrifast.engine.redis.keys import PROBE_END
 from centrifast.engine.redis.settings import ShardSettings
 from centrifast.engine.redis.shards import find_shard
 from centrifast.metrics.metrics import Metrics
@@ -50,6 +50,6 @@ class RedisStore:
 
     def _count(self, service_channel: bytes, label: str) -> None:
         if self._metrics is not None:
-            if service_channel.endswith(PROBE):
+            if service_channel.endswith(PROBE_END):
                 label = _OF_CONTROL[label]
             self._metrics.pub_sub_errors.of(label).add()

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from centrifast import log
 from centrifast.clock import Clock
-from centrifast.engine.redis.contract import RedisError
+from centrifast.engine.redis.contract import FAILURES
 from centrifast.engine.redis.kept import pause
 from centrifast.limits import REDIS_PAUSE
 
@@ -48,6 +48,6 @@ class Watch:
             self._must_look.clear()
             try:
                 await self._look()
-            except (ConnectionError, TimeoutError, RedisError) as error:
+            except FAILURES as error:
                 log.debug("Redis can not be asked where it is", shard=self._name, error=str(error))
             await pause(self._clock, REDIS_PAUSE)
