@@ -163,9 +163,8 @@ def run(coroutine: Coroutine[Any, Any, T], on_end: Callable[[Running[T]], None])
         waits_for = coroutine.send(None)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
-    loop = (
-        asyncio.get_running_loop() if waits_for is None else waits_for.get_loop()
-    )  # it asks the system: 0.3 µs
+    # Whatever is waited for knows the loop; to ask for the running one costs a system call, 0.3 µs.
+    loop = asyncio.get_running_loop() if waits_for is None else waits_for.get_loop()
     return Running(coroutine, waits_for, on_end, loop)
 
 

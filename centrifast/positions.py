@@ -237,9 +237,8 @@ class PositionWatch:
             quiet = self._take_quiet(now)
         if not suspects:
             return
-        suspects = await self._still_quiet(
-            list(dict.fromkeys(suspects))
-        )  # perhaps a publication was on its way
+        # Perhaps a publication was on its way.
+        suspects = await self._still_quiet(list(dict.fromkeys(suspects)))
         unknown: list[str] = []
         for start in range(0, len(suspects), POSITION_CHECKS_AT_ONCE):
             for channel in await self._behind(suspects[start : start + POSITION_CHECKS_AT_ONCE], unknown):

@@ -79,9 +79,7 @@ class ListReader:
         while not self._stopping.is_set():
             try:
                 await self._step()
-            except (
-                RedisError
-            ) as error:  # the list is no list, or may not be read: it is not better in a moment
+            except RedisError as error:  # no list, or it may not be read: it is not better in a moment
                 self._refused.begin(error)
                 await wait_for(self._stopping, self._pauses.take())
             except (ConnectionError, TimeoutError):  # the shard has a line in the log about it

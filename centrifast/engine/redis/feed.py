@@ -25,9 +25,8 @@ class Feed:
         self._dropped = events.metrics.pub_sub_dropped.of("client")
         self._channels: dict[bytes, str] = {}
         self._heard: dict[bytes, StreamPosition] = {}  # of the last publication that had one
-        self._left: set[bytes] = (
-            set()
-        )  # while the connection was being made, which may have subscribed to them
+        # Unsubscribed while the connection was being made, which may have subscribed to them.
+        self._left: set[bytes] = set()
         self._background = Background()
         self._pubsub: PubSub = shard.pubsub(self, service, slot_key)
 
